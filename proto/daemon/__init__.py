@@ -1,0 +1,1 @@
+"""How a wherry daemon behaves, the same on both sides: settings, logs, systemd notification."""
