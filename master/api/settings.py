@@ -1,0 +1,48 @@
+"""The API's slice of the master's settings."""
+
+import ipaddress
+
+import msgspec
+
+from proto.daemon.settings import Settings
+
+
+class ApiSettings(Settings):
+    """How the API listens, which addresses it hands out, and what it bounds."""
+
+    address: str = "0.0.0.0"
+    #: 0 picks a free port.
+    port: int = 6443
+    #: The address of the `kubernetes` Service's endpoint, reachable from pods; "" leaves the EndpointSlice empty.
+    advertise_address: str = ""
+    #: The port of that endpoint; 0 means `port`.
+    advertise_port: int = 0
+    service_cidr: str = "10.96.0.0/16"
+    node_port_first: int = 30000
+    node_port_last: int = 32767
+    #: Kubernetes' limit of a request body.
+    max_body_bytes: int = 3 * 1024 * 1024
+    #: How long a client may take to send its body, in seconds.
+    body_timeout_seconds: float = 30.0
+    #: Requests answered at once, beyond them 429; watches and streams do not count (kube-apiserver's 400 + 200).
+    max_in_flight: int = 600
+    #: Watches, logs and streams open at once, beyond them 429.
+    max_long_running: int = 20_000
+    #: How long a watch lasts at least when the client names no time; each gets up to twice as long (kube-apiserver's 1800).
+    min_watch_seconds: float = 1800.0
+    #: How often an idle watch that allows them gets a bookmark.
+    bookmark_seconds: float = 60.0
+    #: How long a stop waits for requests that are being answered.
+    drain_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        try:
+            network = ipaddress.ip_network(self.service_cidr)
+        except ValueError as error:
+            raise msgspec.ValidationError(f"service_cidr: {error}") from error
+        if network.version != 4 or network.num_addresses < 8:
+            raise msgspec.ValidationError("service_cidr: must be an IPv4 network of at least 8 addresses (/29)")
+        if not 0 < self.node_port_first <= self.node_port_last < 65536:
+            raise msgspec.ValidationError("node_port_first: node ports must be a range within 1 and 65535")
+        if not 0 <= self.port < 65536:
+            raise msgspec.ValidationError("port: must be within 0 and 65535")
