@@ -1,0 +1,1 @@
+"""Admission in process: changes an object on its way in, or refuses it. One plugin per file in `plugins`."""

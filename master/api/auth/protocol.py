@@ -1,0 +1,63 @@
+"""The seams of authentication and authorisation: users, token authenticators, authorisers.
+
+Kubernetes' words: a `UserInfo` comes out of authentication; `Attributes` describe one request; an authoriser allows it or has
+no opinion, and what nobody allows is forbidden.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+ANONYMOUS = "system:anonymous"
+MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+BOOTSTRAPPERS = "system:bootstrappers"
+
+
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """An authenticated user. Every one is in group system:authenticated, except the anonymous one."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+ANONYMOUS_USER = UserInfo(ANONYMOUS, groups=(UNAUTHENTICATED,))
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What one request wants. For a path that is no resource, `path` is set and the fields of a resource are empty."""
+
+    user: UserInfo
+    verb: str
+    path: str = ""
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def is_resource(self) -> bool:
+        return bool(self.resource)
+
+
+class TokenAuthenticator(Protocol):
+    """Turns a bearer token into a user."""
+
+    async def authenticate(self, token: str) -> UserInfo | None:
+        """The token's user; None when the token is not this authenticator's or is no longer valid."""
+        ...
+
+
+class Authorizer(Protocol):
+    """Allows requests; asked in order until one allows."""
+
+    def allows(self, attributes: Attributes) -> str | None:
+        """Why it is allowed (may be empty), or None: no opinion."""
+        ...
