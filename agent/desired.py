@@ -62,6 +62,10 @@ class DesiredState:
     nodes: dict[str, Node] = field(default_factory=dict)
     #: This node's own order; None until the master has spoken once.
     node: NodeOrder | None = None
+    #: The uids of the pods that the newest signed index lists; None until the master has sent one in this run. Only a
+    #: running pod that is neither in `pods` nor here may be ended as an orphan: absence from `pods` alone proves nothing
+    #: (its order may be on its way, or its checkpoint was damaged). A change of it is told as Change("pods", "", "").
+    listed_pods: frozenset[str] | None = None
     _subscriptions: list[Subscription] = field(default_factory=list)
 
     def subscribe(self, *resources: ResourceName) -> Subscription:

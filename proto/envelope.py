@@ -57,7 +57,7 @@ class Envelope:
         fields = unpack_value(payload)
         if not isinstance(fields, list) or not fields:
             raise MalformedMessage("the envelope is not an array")
-        if fields[0] != WIRE_VERSION:
+        if type(fields[0]) is not int or fields[0] != WIRE_VERSION:  # True and 1.0 equal 1 in Python
             raise MalformedMessage(f"wire version {fields[0]!r} is not {WIRE_VERSION}")
         if len(fields) != 7:
             raise MalformedMessage(f"the envelope has {len(fields)} fields, not 7")
@@ -77,6 +77,6 @@ def unpack_value(payload: bytes) -> Any:
     if len(payload) > MAX_ENVELOPE_BYTES:
         raise MalformedMessage(f"{len(payload)} bytes exceed the limit of {MAX_ENVELOPE_BYTES}")
     try:
-        return msgpack.unpackb(payload, raw=False, strict_map_key=False)
+        return msgpack.unpackb(payload, raw=False, strict_map_key=True)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
         raise MalformedMessage(f"not MessagePack: {error}") from error

@@ -6,7 +6,7 @@ Each message is idempotent. Kubernetes objects travel as their JSON value (a dic
 `encode` and `decode` translate between a message and an envelope's body; `decode` checks every field.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgpack
 import msgspec
@@ -116,7 +116,7 @@ class StreamFrame(Message, frozen=True):
 class StreamCredit(Message, frozen=True):
     """The reader took `bytes` more; the writer may send as many again."""
 
-    bytes: int
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class StreamClose(Message, frozen=True):

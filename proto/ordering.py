@@ -31,6 +31,10 @@ class Ordering:
         self._newest[key] = (epoch, revision)
         return True
 
+    def is_newer(self, key: Hashable, epoch: int, revision: int) -> bool:
+        """What `accept` would answer, without noting anything: for a receiver that must first save what it accepts."""
+        return epoch >= self.epoch and (epoch, revision) > self._newest.get(key, (-1, -1))
+
     def newest(self, key: Hashable) -> tuple[int, int] | None:
         return self._newest.get(key)
 

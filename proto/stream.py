@@ -18,8 +18,10 @@ from proto.messages import Message, StreamClose, StreamCredit, StreamFrame
 FRAME_BYTES = 32 * 1024
 #: Credit that each side starts with, in bytes.
 WINDOW_BYTES = 1 << 20
-#: What an empty frame (eof) costs, so that a flood of them is bounded too.
-_MINIMUM_COST = 64
+#: What a small frame costs, so that a window holds at most 1,024 frames: brokers bound a queue by messages, not bytes.
+_MINIMUM_COST = 1024
+#: A reader grants when it has consumed this much or has nothing left to read: not one credit message per frame.
+_GRANT_BYTES = WINDOW_BYTES // 4
 
 
 class StreamBroken(Exception):
@@ -40,6 +42,7 @@ class Stream:
         self._send = send
         self._credit = credit
         self._window = WINDOW_BYTES
+        self._ungranted = 0
         self._sent = 0
         self._expected = 0
         self._received: deque[StreamFrame] = deque()
@@ -62,8 +65,9 @@ class Stream:
                     await self._changed.wait_for(lambda: self._credit > 0 or self._closed is not None)
                     self._raise_if_closed()
                     self._credit -= cost
-                await self._send(StreamFrame(sequence=self._sent, channel=channel, data=piece, eof=eof and not view))
-                self._sent += 1
+                sequence = self._sent
+                self._sent += 1  # before sending: a send that is cancelled half-way must show as a gap, never as a repeat
+                await self._send(StreamFrame(sequence=sequence, channel=channel, data=piece, eof=eof and not view))
                 if not view:
                     return
 
@@ -78,9 +82,9 @@ class Stream:
                 return None
             frame = self._received.popleft()
             cost = max(len(frame.data), _MINIMUM_COST)
-            self._window += cost
-        if self._closed is None:
-            await self._send(StreamCredit(bytes=cost))
+            grant = self._consume(cost)
+        if grant:
+            await self._send(StreamCredit(bytes=grant))
         return frame
 
     async def frames(self) -> AsyncIterator[StreamFrame]:
@@ -101,8 +105,10 @@ class Stream:
                 async with self._changed:
                     if self._closed is not None or message.sequence < self._expected:
                         return  # QoS 1 may repeat a frame
-                    if message.sequence > self._expected or self._window <= -FRAME_BYTES:
-                        problem = "a frame was lost" if message.sequence > self._expected else "the window was exceeded"
+                    if message.sequence > self._expected:
+                        problem = "a frame was lost"
+                    elif self._window <= 0 or len(message.data) > FRAME_BYTES:
+                        problem = "the window was exceeded"
                     else:
                         problem = ""
                         self._expected += 1
@@ -123,6 +129,15 @@ class Stream:
     async def abort(self, error: str) -> None:
         """End this side without telling the other: the session between them is gone."""
         await self._settle(StreamClose(error=error, code=503))
+
+    def _consume(self, cost: int) -> int:
+        """Note that a frame was read; the bytes to grant now, or 0. The window grows before the other side may use it."""
+        self._ungranted += cost
+        if self._closed is not None or (self._received and self._ungranted < _GRANT_BYTES):
+            return 0
+        grant, self._ungranted = self._ungranted, 0
+        self._window += grant
+        return grant
 
     async def _settle(self, close: StreamClose) -> None:
         async with self._changed:
