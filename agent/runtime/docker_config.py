@@ -1,0 +1,127 @@
+"""The runtime's specs as Docker's create requests. Pure.
+
+Written as the API's own JSON (POST /containers/create, 1.41): docker-py's builders add nothing but their own checks.
+"""
+
+from typing import Any
+
+from agent.runtime.spec import ContainerSpec, SandboxSpec, Security
+
+_LOG_DRIVER = "json-file"
+#: What containerd's CRI masks in /proc besides Docker's own; only the switch matters to Docker.
+_UNMASKED: dict[str, Any] = {"MaskedPaths": [], "ReadonlyPaths": []}
+
+
+def sandbox_config(spec: SandboxSpec) -> dict[str, Any]:
+    """A pause container: the least that holds the pod's namespaces."""
+    host: dict[str, Any] = {
+        "NetworkMode": "host" if spec.host_network else (spec.network or "none"),
+        "IpcMode": "host" if spec.host_ipc else "shareable",
+        "CpuShares": 2,
+        "OomScoreAdj": -998,
+        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyRootfs": True,
+        "LogConfig": {"Type": "none", "Config": {}},
+        "RestartPolicy": {"Name": "no"},
+    }
+    if spec.host_pid:
+        host["PidMode"] = "host"
+    if spec.sysctls:
+        host["Sysctls"] = dict(spec.sysctls)
+    config: dict[str, Any] = {"Image": spec.image, "Labels": dict(spec.labels), "HostConfig": host}
+    if spec.command:
+        config["Entrypoint"] = list(spec.command)
+    if spec.hostname:
+        config["Hostname"] = spec.hostname
+    if spec.ports:
+        exposed, bindings = config.setdefault("ExposedPorts", {}), host.setdefault("PortBindings", {})
+        for port in spec.ports:
+            key = f"{port.container_port}/{port.protocol}"
+            exposed[key] = {}
+            bindings.setdefault(key, []).append({"HostIp": port.host_ip, "HostPort": str(port.host_port)})
+    return config
+
+
+def container_config(spec: ContainerSpec) -> dict[str, Any]:
+    """A container that joins its sandbox's namespaces."""
+    sandbox = f"container:{spec.sandbox_id}"
+    resources = spec.resources
+    host: dict[str, Any] = {
+        "NetworkMode": sandbox,
+        "IpcMode": "host" if spec.host_ipc else sandbox,
+        "CpuShares": resources.cpu_shares,
+        "OomScoreAdj": resources.oom_score_adj,
+        "LogConfig": {
+            "Type": _LOG_DRIVER,
+            "Config": {"max-size": str(spec.log_max_bytes), "max-file": str(spec.log_max_files)},
+        },
+        "RestartPolicy": {"Name": "no"},
+        "Mounts": [
+            {
+                "Type": "bind",
+                "Source": mount.source,
+                "Target": mount.target,
+                "ReadOnly": mount.read_only,
+                "BindOptions": {"Propagation": mount.propagation},
+            }
+            for mount in spec.mounts
+        ],
+        "Devices": [
+            {"PathOnHost": host_path, "PathInContainer": path, "CgroupPermissions": permissions}
+            for host_path, path, permissions in spec.devices
+        ],
+        **_security(spec.security),
+    }
+    if spec.host_pid:
+        host["PidMode"] = "host"
+    elif spec.share_process_namespace:
+        host["PidMode"] = sandbox
+    if resources.cpu_quota:
+        host |= {"CpuQuota": resources.cpu_quota, "CpuPeriod": resources.cpu_period}
+    if resources.memory:
+        # Swap as large as memory means no swap: a limit is a limit.
+        host |= {"Memory": resources.memory, "MemorySwap": resources.memory}
+    if resources.pids:
+        host["PidsLimit"] = resources.pids
+    config: dict[str, Any] = {
+        "Image": spec.image,
+        "Labels": dict(spec.labels),
+        "Env": list(spec.env),
+        "Tty": spec.tty,
+        "OpenStdin": spec.stdin,
+        "StdinOnce": spec.stdin_once,
+        # A pod's probes are the kubelet's, never the image's health check.
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": host,
+    }
+    if spec.command:
+        config["Entrypoint"] = list(spec.command)
+        # An entrypoint of one's own drops the image's command, as in Kubernetes.
+        config["Cmd"] = list(spec.args)
+    elif spec.args:
+        config["Cmd"] = list(spec.args)
+    if spec.working_dir:
+        config["WorkingDir"] = spec.working_dir
+    if spec.security.user:
+        config["User"] = spec.security.user
+    return config
+
+
+def _security(security: Security) -> dict[str, Any]:
+    options: list[str] = []
+    if security.no_new_privileges:
+        options.append("no-new-privileges")
+    if security.seccomp and security.seccomp != "runtime/default":
+        options.append(f"seccomp={security.seccomp}")
+    host: dict[str, Any] = {"ReadonlyRootfs": security.read_only_root, "SecurityOpt": options}
+    if security.privileged:
+        host["Privileged"] = True
+    if security.supplemental_groups:
+        host["GroupAdd"] = [str(group) for group in security.supplemental_groups]
+    if security.capabilities_add:
+        host["CapAdd"] = list(security.capabilities_add)
+    if security.capabilities_drop:
+        host["CapDrop"] = list(security.capabilities_drop)
+    if security.proc_mount == "Unmasked":
+        host |= _UNMASKED
+    return host

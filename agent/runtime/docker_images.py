@@ -1,0 +1,87 @@
+"""Images on Docker: look up, list, pull, import. Part of DockerRuntime."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import docker
+import msgspec
+
+from agent.runtime.docker_part import DockerPart
+from agent.runtime.errors import NotFound, RuntimeFailure, RuntimeUnavailable
+from agent.runtime.spec import Image, RegistryCredentials
+
+
+class DockerImages(DockerPart):
+    async def image(self, reference: str) -> Image | None:
+        try:
+            raw: dict[str, Any] = await self._engine.quick(lambda client: client.inspect_image(reference))  # type: ignore[no-untyped-call]
+        except NotFound:
+            return None
+        config = raw.get("Config") or {}
+        return Image(
+            id=raw["Id"],
+            tags=tuple(raw.get("RepoTags") or ()),
+            digests=tuple(raw.get("RepoDigests") or ()),
+            size=int(raw.get("Size", 0)),
+            user=config.get("User", ""),
+            stop_signal=config.get("StopSignal", ""),
+            volumes=tuple(config.get("Volumes") or ()),
+        )
+
+    async def images(self) -> list[Image]:
+        found: list[dict[str, Any]] = await self._engine.quick(lambda client: client.images())
+        return [
+            Image(
+                id=one["Id"],
+                tags=tuple(tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"),
+                digests=tuple(digest for digest in one.get("RepoDigests") or () if digest != "<none>@<none>"),
+                size=int(one.get("Size", 0)),
+            )
+            for one in found
+        ]
+
+    async def pull(self, reference: str, credentials: RegistryCredentials | None) -> None:
+        """Streams the engine's progress on the loop, so that a pull holds no thread and ends when it is cancelled."""
+        connection = await self._engine.open(
+            "POST", f"/images/create?fromImage={quote(_tagged(reference), safe='')}", headers=_auth(credentials)
+        )
+        try:
+            # The engine answers 200 and tells a failure as the last line of its progress.
+            while line := await connection.reader.readline():
+                problem = msgspec.json.decode(line).get("error")
+                if problem:
+                    raise RuntimeFailure(problem)
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            raise RuntimeUnavailable(f"the container engine broke off a pull: {error}") from error
+        finally:
+            connection.close()
+
+    async def import_image(self, reference: str, tar: bytes, command: Sequence[str]) -> None:
+        repository, _, tag = reference.rpartition(":")
+        change = f"CMD {msgspec.json.encode(list(command)).decode()}"
+
+        def call(client: docker.APIClient) -> None:
+            client.import_image_from_data(tar, repository=repository, tag=tag, changes=[change])
+
+        await self._engine.work(call)
+
+
+def _tagged(reference: str) -> str:
+    """Without tag or digest Docker would pull every tag."""
+    if "@" in reference or ":" in reference.rpartition("/")[2]:
+        return reference
+    return f"{reference}:latest"
+
+
+def _auth(credentials: RegistryCredentials | None) -> dict[str, str]:
+    if credentials is None:
+        return {}
+    value = {
+        "username": credentials.username,
+        "password": credentials.password,
+        "serveraddress": credentials.server,
+        "identitytoken": credentials.identity_token,
+    }
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(msgspec.json.encode(value)).decode()}
