@@ -1,0 +1,119 @@
+"""Deployment: rolls its pods from one template to the next."""
+
+from typing import Any
+
+from master.api.kinds.kind import Json, Kind
+from master.api.kinds.rules import names
+from master.api.kinds.rules.field_errors import forbidden, invalid, not_supported, required
+from master.api.kinds.rules.lifecycle import first_generation, next_generation, only_status
+from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.pod_template import (
+    default_template,
+    not_negative,
+    validate_selector_and_template,
+    validate_selector_update,
+)
+from master.api.printers import deployment as printer
+from master.client.errors import Cause
+
+STRATEGIES = ("Recreate", "RollingUpdate")
+_EMPTY_SELECTOR = "empty selector is invalid for deployment"
+
+
+def _default(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    strategy = spec.setdefault("strategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    default_template(spec)
+
+
+def _validate(obj: Json, old: Json | None) -> list[Cause]:
+    causes = validate_metadata(obj, old, name_rule=names.dns1123_subdomain)
+    spec = obj.get("spec") or {}
+    causes.extend(not_negative(spec.get("replicas"), "spec.replicas"))
+    causes.extend(validate_selector_and_template(spec, empty_selector=_EMPTY_SELECTOR))
+    causes.extend(_validate_strategy(spec.get("strategy") or {}))
+    ready = spec.get("minReadySeconds") or 0
+    causes.extend(not_negative(ready, "spec.minReadySeconds"))
+    causes.extend(not_negative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit"))
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None:
+        causes.extend(not_negative(deadline, "spec.progressDeadlineSeconds"))
+        if deadline <= ready:
+            causes.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+    if old is not None:
+        causes.extend(validate_selector_update(spec, old.get("spec") or {}))
+    return causes
+
+
+def _validate_strategy(strategy: Json) -> list[Cause]:
+    path = "spec.strategy"
+    rolling = strategy.get("rollingUpdate")
+    match strategy.get("type"):
+        case "Recreate":
+            if rolling is None:
+                return []
+            return [forbidden(f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")]
+        case "RollingUpdate":
+            if rolling is None:
+                return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
+            return _validate_rolling(rolling, f"{path}.rollingUpdate")
+        case other:
+            return [not_supported(f"{path}.type", other, STRATEGIES)]
+
+
+def _validate_rolling(rolling: Json, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for field in ("maxUnavailable", "maxSurge"):
+        causes.extend(_validate_int_or_percent(rolling.get(field), f"{path}.{field}"))
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    if not causes:
+        if _number(unavailable) == 0 and _number(surge) == 0:
+            causes.append(invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
+        if isinstance(unavailable, str) and _number(unavailable) > 100:
+            causes.append(invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%"))
+    return causes
+
+
+def _validate_int_or_percent(value: Any, path: str) -> list[Cause]:
+    if isinstance(value, str):
+        if value.endswith("%") and value[:-1].isascii() and value[:-1].isdigit():
+            return []
+        message = (
+            "a valid percent string must be a numeric string followed by an ending '%' "
+            "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+        )
+        return [invalid(path, value, message)]
+    return not_negative(value, path)
+
+
+def _number(value: Any) -> int:
+    return int(value.rstrip("%")) if isinstance(value, str) else value or 0
+
+
+KIND = Kind(
+    group="apps",
+    version="v1",
+    kind="Deployment",
+    plural="deployments",
+    singular="deployment",
+    short_names=("deploy",),
+    categories=("all",),
+    definition="io.k8s.api.apps.v1.Deployment",
+    subresources=frozenset({"status", "scale"}),
+    default=_default,
+    validate=_validate,
+    prepare_for_create=first_generation,
+    prepare_for_update=next_generation,
+    prepare_for_status_update=only_status,
+    columns=printer.COLUMNS,
+    row=printer.row,
+)

@@ -1,0 +1,104 @@
+"""What a kind of the API is: a declaration of its names, scope, defaults, validation, lifecycle and printed columns.
+
+The registry (generic verbs over the store) is driven by these declarations and knows no kind by name. A kind declares
+behaviour as pure functions over plain JSON, called in this order:
+
+- create: `prepare_for_create` (drop what a client may not set), `default`, `validate(obj, None)`
+- update: `prepare_for_update` (carry over what a client may not change), `default`, `validate(obj, old)`
+- update of status: `prepare_for_status_update` (carry over all but status), `default`, `validate_status(obj, old)`
+
+The functions that take one object change it in place; `old` is never changed. Generic metadata (uid, creationTimestamp,
+deletion, resourceVersion, managedFields) belongs to the registry; `metadata.generation` belongs to the kind.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from master.api.printers.column import AGE, NAME, Column
+from master.api.printers.duration import age
+from master.client.errors import Cause
+from master.client.protocol import ResourceRef
+
+Json = dict[str, Any]
+
+#: Verbs of discovery, in the order that Kubernetes lists them.
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+def no_change(obj: Json) -> None:
+    """The hook of a kind that has nothing to do here."""
+
+
+def no_carry_over(obj: Json, old: Json) -> None:
+    """The hook of a kind that has nothing to carry over."""
+
+
+def no_validation(obj: Json, old: Json | None) -> list[Cause]:
+    """The hook of a kind without rules of its own."""
+    return []
+
+
+def same_object(obj: Json) -> Json:
+    """The conversion of a kind that is stored as it is shown."""
+    return obj
+
+
+def name_and_age(obj: Json, now: datetime) -> list[Any]:
+    """The cells of a kind without columns of its own."""
+    return [obj["metadata"]["name"], age(obj, now)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind in one version of one group.
+
+    `definition`: its schema's name ("io.k8s.api.core.v1.Pod"). `subresources`: names below an object ("status", "scale").
+    `field_selectors`: what a field selector may ask for beyond metadata.name and metadata.namespace, and how to read it.
+    `validate` and `validate_status` return every field's error; metadata is theirs to check too.
+    `stored_as`: the resource that this one is only another view of (events.k8s.io's Event of core's); `to_stored` and
+    `from_stored` convert between the views and never change their argument.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    definition: str
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    namespaced: bool = True
+    subresources: frozenset[str] = frozenset()
+    verbs: tuple[str, ...] = ALL_VERBS
+    default: Callable[[Json], None] = no_change
+    validate: Callable[[Json, Json | None], list[Cause]] = no_validation
+    validate_status: Callable[[Json, Json | None], list[Cause]] = no_validation
+    prepare_for_create: Callable[[Json], None] = no_change
+    prepare_for_update: Callable[[Json, Json], None] = no_carry_over
+    prepare_for_status_update: Callable[[Json, Json], None] = no_carry_over
+    columns: tuple[Column, ...] = (NAME, AGE)
+    row: Callable[[Json, datetime], Sequence[Any]] = name_and_age
+    field_selectors: Mapping[str, Callable[[Json], str]] = field(default_factory=dict)
+    stored_as: ResourceRef | None = None
+    to_stored: Callable[[Json], Json] = same_object
+    from_stored: Callable[[Json], Json] = same_object
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of its objects: "v1", "apps/v1"."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        return f"{self.kind}List"
+
+    @property
+    def resource(self) -> ResourceRef:
+        return ResourceRef(self.group, self.version, self.plural)
+
+    @property
+    def storage(self) -> ResourceRef:
+        """The resource whose keys in the store hold its objects."""
+        return self.stored_as or self.resource

@@ -1,0 +1,84 @@
+"""Pod: one or more containers on one node; all but a few fields of its spec are fixed once it exists."""
+
+from master.api.kinds.kind import Json, Kind
+from master.api.kinds.pod_spec.defaults import default_pod, default_pod_spec
+from master.api.kinds.pod_spec.updates import validate_pod_update
+from master.api.kinds.pod_spec.validation import validate_pod_spec
+from master.api.kinds.rules import names
+from master.api.kinds.rules.lifecycle import next_generation, only_status
+from master.api.kinds.rules.metadata import validate_metadata
+from master.api.printers import pod as printer
+from master.client.errors import Cause
+
+
+def _prepare_for_create(obj: Json) -> None:
+    obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj.get("spec") or {})}
+    obj["metadata"]["generation"] = 1
+
+
+def qos_class(spec: Json) -> str:
+    """Guaranteed, Burstable or BestEffort, by the containers' cpu and memory."""
+    requests_seen = limits_seen = False
+    guaranteed = True
+    for field in ("initContainers", "containers"):
+        for container in spec.get(field) or ():
+            resources = container.get("resources") or {}
+            limits = {n: q for n, q in (resources.get("limits") or {}).items() if n in ("cpu", "memory")}
+            requests = {n: q for n, q in (resources.get("requests") or {}).items() if n in ("cpu", "memory")}
+            requests_seen, limits_seen = requests_seen or bool(requests), limits_seen or bool(limits)
+            guaranteed = guaranteed and len(limits) == 2 and {**limits, **requests} == limits
+    if not requests_seen and not limits_seen:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _default(obj: Json) -> None:
+    spec = obj.setdefault("spec", {})
+    default_pod(spec)
+    default_pod_spec(spec)
+
+
+def _validate(obj: Json, old: Json | None) -> list[Cause]:
+    causes = validate_metadata(obj, old, name_rule=names.dns1123_subdomain)
+    causes.extend(validate_pod_spec(obj.get("spec") or {}, "spec"))
+    if old is not None:
+        causes.extend(validate_pod_update(obj, old))
+    return causes
+
+
+def _spec(field: str, obj: Json) -> str:
+    return str((obj.get("spec") or {}).get(field) or "")
+
+
+def _status(field: str, obj: Json) -> str:
+    return str((obj.get("status") or {}).get(field) or "")
+
+
+KIND = Kind(
+    group="",
+    version="v1",
+    kind="Pod",
+    plural="pods",
+    singular="pod",
+    short_names=("po",),
+    categories=("all",),
+    definition="io.k8s.api.core.v1.Pod",
+    subresources=frozenset({"status", "log", "exec", "binding"}),
+    default=_default,
+    validate=_validate,
+    prepare_for_create=_prepare_for_create,
+    prepare_for_update=next_generation,
+    prepare_for_status_update=only_status,
+    columns=printer.COLUMNS,
+    row=printer.row,
+    field_selectors={
+        "spec.nodeName": lambda obj: _spec("nodeName", obj),
+        "spec.restartPolicy": lambda obj: _spec("restartPolicy", obj),
+        "spec.schedulerName": lambda obj: _spec("schedulerName", obj),
+        "spec.serviceAccountName": lambda obj: _spec("serviceAccountName", obj),
+        "spec.hostNetwork": lambda obj: "true" if (obj.get("spec") or {}).get("hostNetwork") else "false",
+        "status.phase": lambda obj: _status("phase", obj),
+        "status.podIP": lambda obj: _status("podIP", obj),
+        "status.nominatedNodeName": lambda obj: _status("nominatedNodeName", obj),
+    },
+)

@@ -1,0 +1,68 @@
+"""Selector and pod template as Deployment and ReplicaSet have them."""
+
+from typing import Any
+
+from master.api.kinds.pod_spec.defaults import default_pod_spec
+from master.api.kinds.pod_spec.validation import validate_pod_spec
+from master.api.kinds.rules.field_errors import invalid, not_supported, required
+from master.api.kinds.rules.metadata import (
+    immutable,
+    selector_matches,
+    validate_annotations,
+    validate_label_selector,
+    validate_labels,
+)
+from master.client.errors import Cause
+
+Json = dict[str, Any]
+
+
+def default_template(spec: Json) -> None:
+    """Defaults of `spec.template`; a template without a spec gets one, so that validation can name what it lacks."""
+    template = spec.setdefault("template", {})
+    template.setdefault("metadata", {})
+    default_pod_spec(template.setdefault("spec", {}))
+
+
+def validate_selector_and_template(spec: Json, *, empty_selector: str) -> list[Cause]:
+    """Errors of `spec.selector` and `spec.template`. `empty_selector` is what the kind says of an empty selector."""
+    causes: list[Cause] = []
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if selector is None:
+        causes.append(required("spec.selector"))
+    else:
+        causes.extend(validate_label_selector(selector, "spec.selector"))
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            causes.append(invalid("spec.selector", selector, empty_selector))
+        elif not selector_matches(selector, labels):
+            causes.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    causes.extend(validate_template(template, "spec.template"))
+    return causes
+
+
+def validate_template(template: Json, path: str) -> list[Cause]:
+    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    causes = validate_labels(metadata.get("labels"), f"{path}.labels")
+    causes.extend(validate_annotations(metadata.get("annotations"), f"{path}.annotations"))
+    causes.extend(validate_pod_spec(spec, f"{path}.spec"))
+    if spec.get("restartPolicy") not in (None, "Always"):
+        causes.append(not_supported(f"{path}.spec.restartPolicy", spec["restartPolicy"], ["Always"]))
+    if spec.get("activeDeadlineSeconds") is not None:
+        causes.append(
+            Cause(
+                f"{path}.spec.activeDeadlineSeconds",
+                "FieldValueForbidden",
+                "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported",
+            )
+        )
+    return causes
+
+
+def validate_selector_update(spec: Json, old: Json) -> list[Cause]:
+    return immutable(spec.get("selector"), old.get("selector"), "spec.selector")
+
+
+def not_negative(value: Any, path: str) -> list[Cause]:
+    """Errors of a number that counts something."""
+    return [] if value is None or value >= 0 else [invalid(path, value, "must be greater than or equal to 0")]

@@ -1,0 +1,14 @@
+"""`kubectl get leases`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from master.api.printers.column import AGE, NAME, Column
+from master.api.printers.duration import age
+
+COLUMNS = (NAME, Column(name="Holder"), AGE)
+
+
+def row(obj: dict[str, Any], now: datetime) -> Sequence[Any]:
+    return [obj["metadata"]["name"], (obj.get("spec") or {}).get("holderIdentity", ""), age(obj, now)]
