@@ -15,6 +15,7 @@ from proto.daemon import settings as base
 from proto.daemon.settings import InvalidSettings, Settings
 
 DEFAULT_CONFIG = Path("/etc/wherry-master/config.yaml")
+DEFAULT_DATA_DIR = "/var/lib/wherry-master"
 DEFAULT_BROKER_PORT = 8883
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -62,7 +63,7 @@ class BrokerSettings(Settings, frozen=True):
 class MasterSettings(Settings, frozen=True):
     """All settings of the master."""
 
-    data_dir: str = "/var/lib/wherry-master"
+    data_dir: str = DEFAULT_DATA_DIR
     listen: ListenSettings = ListenSettings()
     #: The address or name that kubectl, agents and pods reach this master at; empty: the default route's source address.
     advertise_address: str = ""
@@ -71,7 +72,8 @@ class MasterSettings(Settings, frozen=True):
     network: NetworkSettings = NetworkSettings()
     #: A mapping configures the broker that the master runs; `mqtts://host:port` names an external one.
     broker: BrokerSettings | str = BrokerSettings()
-    #: Where `init` writes the administrator's kubeconfig; empty: admin.kubeconfig in the data folder.
+    #: Where `init` writes the administrator's kubeconfig; empty: admin.kubeconfig beside the default settings file, or in
+    #: the data folder when that is another than the default one.
     kubeconfig: str = ""
     log_level: str = "INFO"
     heartbeat_seconds: Positive = 4.0
@@ -86,7 +88,10 @@ class MasterSettings(Settings, frozen=True):
 
     @property
     def kubeconfig_path(self) -> Path:
-        return Path(self.kubeconfig) if self.kubeconfig else self.data_path / "admin.kubeconfig"
+        if self.kubeconfig:
+            return Path(self.kubeconfig)
+        folder = DEFAULT_CONFIG.parent if self.data_dir == DEFAULT_DATA_DIR else self.data_path
+        return folder / "admin.kubeconfig"
 
 
 def load(path: Path | None, flags: Mapping[str, Any] | None = None) -> MasterSettings:
