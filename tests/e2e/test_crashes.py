@@ -136,7 +136,7 @@ async def test_wiping_the_broker_republishes_and_stops_nothing(cluster: Cluster)
     await _serve(cluster)
     before = await _all_containers(cluster)
     # The master's broker keeps its data in this folder; the master must bring a new one up from nothing.
-    data = [path for path in cluster.control.folder.rglob("mosquitto.db")]
+    data = list(cluster.control.folder.rglob("mosquitto.db"))
     os.kill(broker_pid(cluster), signal.SIGKILL)
     for path in data:
         path.unlink(missing_ok=True)

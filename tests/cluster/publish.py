@@ -1,0 +1,31 @@
+"""Publish a file's bytes on a topic with a node's own certificate: what a broken or hostile agent would do.
+
+usage: python -m tests.cluster.publish AGENT_CONFIG TOPIC FILE
+"""
+
+import asyncio
+import ssl
+import sys
+from pathlib import Path
+
+import aiomqtt
+import yaml
+
+
+async def _publish(config: Path, topic: str, payload: bytes) -> None:
+    settings = yaml.safe_load(config.read_text())
+    files = {name: str(config.parent / settings[name]) for name in ("ca_file", "certificate_file", "key_file")}
+    context = ssl.create_default_context(cafile=files["ca_file"])
+    context.load_cert_chain(files["certificate_file"], files["key_file"])
+    async with aiomqtt.Client(
+        settings["broker"]["host"],
+        settings["broker"]["port"],
+        identifier=f"system:node:{settings['node_name']}",
+        tls_context=context,
+        protocol=aiomqtt.ProtocolVersion.V5,
+    ) as client:
+        await client.publish(topic, payload, qos=1)
+
+
+if __name__ == "__main__":
+    asyncio.run(_publish(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).read_bytes()))
