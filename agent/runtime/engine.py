@@ -5,7 +5,8 @@ it; more only make each slower), one for quick ones (inspect, list, kill), which
 streams (events, logs, exec, attach) hold no thread: they speak HTTP to the engine's socket themselves, in HTTP/1.0 form, for
 then the answer is bare bytes until the end, and a cancelled reader just closes the connection.
 
-Works with API 1.41 and newer (each client takes the engine's own version); connects anew after every failure, so an engine that restarts is found again.
+Works with API 1.41 and newer (each client takes the engine's own version);
+connects anew after every failure, so an engine that restarts is found again.
 """
 
 import asyncio

@@ -1,0 +1,200 @@
+"""A pod's status as the API shows it: phase, conditions, container statuses. Pure. Called by the pod worker.
+
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lightkube.resources.core_v1 import Pod
+
+from agent.kubelet.container_status import ContainerFacts, WaitReason, container_status, timestamp
+from agent.kubelet.observation import PodObservation
+from agent.kubelet.pods import containers, init_containers, is_sidecar, qos_class, restart_policy, spec_of
+from agent.kubelet.record import ConditionRecord
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What a status shows beyond manifest and runtime. ended: every container is to stay ended (deleted, deadline).
+
+    phase, reason, message: set once the pod has ended for good.
+    """
+
+    start_time: datetime
+    host_ips: tuple[str, ...]
+    pod_ips: tuple[str, ...]
+    containers: ContainerFacts
+    conditions: Mapping[str, ConditionRecord] = field(default_factory=dict)
+    ended: bool = False
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    observed_generation: int = 0
+
+
+def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetime) -> Json:
+    """PodStatus as JSON. Transition times are kept from `facts.conditions` while a condition's status stays."""
+    inits = init_containers(pod)
+    init_statuses: list[Json] = []
+    initialized = True
+    for index, container in enumerate(inits):
+        waits = WaitReason("PodInitializing")
+        sidecar = is_sidecar(container, pod)
+        status = container_status(
+            container,
+            observed.all_instances(container.name),
+            facts=facts.containers,
+            default_waiting=waits,
+            started_matters=sidecar,
+        )
+        init_statuses.append(status)
+        if sidecar:
+            initialized &= status["started"] or _any_begun(pod, observed)
+        else:
+            initialized &= status["ready"] or _begun_after(pod, observed, index)
+    default = WaitReason("ContainerCreating" if not inits or initialized else "PodInitializing")
+    statuses = [
+        container_status(container, observed.all_instances(container.name), facts=facts.containers, default_waiting=default)
+        for container in containers(pod)
+    ]
+    phase = facts.phase or _phase(pod, init_statuses, statuses, initialized=initialized, ended=facts.ended)
+    conditions = _conditions(pod, observed, init_statuses, statuses, phase=phase, initialized=initialized)
+    status_json: Json = {
+        "phase": phase,
+        "conditions": [_timed(condition, facts.conditions, now) for condition in conditions],
+        "startTime": timestamp(facts.start_time),
+        "qosClass": qos_class(pod),
+        "containerStatuses": statuses,
+    }
+    if init_statuses:
+        status_json["initContainerStatuses"] = init_statuses
+    if facts.host_ips:
+        status_json |= {"hostIP": facts.host_ips[0], "hostIPs": [{"ip": ip} for ip in facts.host_ips]}
+    pod_ips = facts.host_ips[:1] if spec_of(pod).hostNetwork and observed.sandboxes else facts.pod_ips
+    if pod_ips:
+        status_json |= {"podIP": pod_ips[0], "podIPs": [{"ip": ip} for ip in pod_ips]}
+    if facts.reason:
+        status_json["reason"] = facts.reason
+    if facts.message:
+        status_json["message"] = facts.message
+    return status_json
+
+
+def _any_begun(pod: Pod, observed: PodObservation) -> bool:
+    return any(observed.newest(container.name) is not None for container in containers(pod))
+
+
+def _begun_after(pod: Pod, observed: PodObservation, index: int) -> bool:
+    """A later container has begun, which proves this one done, if its own instance is gone."""
+    if observed.newest(init_containers(pod)[index].name) is not None:
+        return False
+    later = [container.name for container in init_containers(pod)[index + 1 :]]
+    return _any_begun(pod, observed) or any(observed.newest(name) is not None for name in later)
+
+
+def _phase(pod: Pod, inits: list[Json], mains: list[Json], *, initialized: bool, ended: bool) -> str:
+    policy = restart_policy(pod)
+    if not initialized:
+        for container, status in zip(init_containers(pod), inits, strict=True):
+            bad = status["state"].get("terminated", {}).get("exitCode", 0) != 0
+            if bad and (policy == "Never" or ended) and not is_sidecar(container, pod):
+                return "Failed"
+        if not ended:
+            return "Pending"
+    running = waiting = stopped = succeeded = 0
+    for status in mains:
+        state, last = status["state"], status["lastState"]
+        if "running" in state:
+            running += 1
+        elif "terminated" in state:
+            stopped += 1
+            succeeded += state["terminated"]["exitCode"] == 0
+        elif "terminated" in last:
+            stopped += 1
+        else:
+            waiting += 1
+    if waiting:
+        return "Failed" if ended and not running else "Pending"
+    if running:
+        return "Running"
+    if ended or policy == "Never":
+        return "Succeeded" if succeeded == stopped else "Failed"
+    if policy == "Always":
+        return "Running"
+    return "Succeeded" if succeeded == stopped else "Running"
+
+
+def _conditions(
+    pod: Pod, observed: PodObservation, inits: list[Json], mains: list[Json], *, phase: str, initialized: bool
+) -> list[Json]:
+    sandbox = observed.sandbox is not None and (bool(observed.sandbox.ips) or bool(spec_of(pod).hostNetwork))
+    incomplete = [
+        status["name"]
+        for container, status in zip(init_containers(pod), inits, strict=True)
+        if not (status["started"] if is_sidecar(container, pod) else status["ready"])
+    ]
+    if phase == "Succeeded":
+        initial = _condition("Initialized", problem="", reason="PodCompleted")
+    else:
+        names = " ".join(incomplete)
+        initial = _condition(
+            "Initialized",
+            problem="" if initialized else f"containers with incomplete status: [{names}]",
+            reason="" if initialized else "ContainersNotInitialized",
+        )
+    sidecars = [status for container, status in zip(init_containers(pod), inits, strict=True) if is_sidecar(container, pod)]
+    readiness = _containers_ready([*sidecars, *mains], phase)
+    return [
+        _condition("PodReadyToStartContainers", problem="" if sandbox else None),
+        initial,
+        _pod_ready(pod, readiness),
+        readiness,
+        _condition("PodScheduled", problem=""),
+    ]
+
+
+def _containers_ready(statuses: list[Json], phase: str) -> Json:
+    match phase:
+        case "Succeeded":
+            return _condition("ContainersReady", problem=None, reason="PodCompleted")
+        case "Failed":
+            return _condition("ContainersReady", problem=None, reason="PodFailed")
+    unready = " ".join(status["name"] for status in statuses if not status["ready"])
+    if unready:
+        return _condition(
+            "ContainersReady", problem=f"containers with unready status: [{unready}]", reason="ContainersNotReady"
+        )
+    return _condition("ContainersReady", problem="")
+
+
+def _pod_ready(pod: Pod, readiness: Json) -> Json:
+    if readiness["status"] != "True":
+        return readiness | {"type": "Ready"}
+    gates = spec_of(pod).readinessGates or []
+    given = {condition.type: condition.status for condition in (pod.status.conditions or [] if pod.status is not None else [])}
+    open_gates = [gate.conditionType for gate in gates if given.get(gate.conditionType) != "True"]
+    if open_gates:
+        problem = "; ".join(f'corresponding condition of pod readiness gate "{gate}" does not exist.' for gate in open_gates)
+        return _condition("Ready", problem=problem, reason="ReadinessGatesNotReady")
+    return readiness | {"type": "Ready"}
+
+
+def _condition(type_: str, *, problem: str | None, reason: str = "") -> Json:
+    """True when `problem` is the empty string, else False with it as the message (None: without one)."""
+    condition: Json = {"type": type_, "status": "True" if problem == "" else "False"}
+    if reason:
+        condition["reason"] = reason
+    if problem:
+        condition["message"] = problem
+    return condition
+
+
+def _timed(condition: Json, known: Mapping[str, ConditionRecord], now: datetime) -> Json:
+    before = known.get(condition["type"])
+    since = before.since if before is not None and before.status == condition["status"] else now
+    return condition | {"lastProbeTime": None, "lastTransitionTime": timestamp(since)}

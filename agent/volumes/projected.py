@@ -1,0 +1,43 @@
+"""Several sources in one directory, in memory. https://kubernetes.io/docs/concepts/storage/projected-volumes/
+
+serviceAccountToken and clusterTrustBundle need the API's token service, which this node cannot ask yet: MountFailed.
+"""
+
+from pathlib import Path
+
+from agent.volumes.atomic_writer import VolumeFile, write
+from agent.volumes.memory_directory import memory_directory
+from agent.volumes.protocol import MountFailed, VolumeContext
+from agent.volumes.sources import config_map_files, downward_files, secret_files
+
+
+class ProjectedVolume:
+    source = "projected"
+    live = True
+
+    def set_up(self, context: VolumeContext) -> Path:
+        asked = context.volume.projected
+        assert asked is not None
+        files: dict[str, VolumeFile] = {}
+        mode = asked.defaultMode
+        for source in asked.sources or ():
+            if source.configMap is not None:
+                one = source.configMap
+                files |= config_map_files(context, one.name or "", items=one.items, mode=mode, optional=bool(one.optional))
+            elif source.secret is not None:
+                secret = source.secret
+                files |= secret_files(
+                    context, secret.name or "", items=secret.items, mode=mode, optional=bool(secret.optional)
+                )
+            elif source.downwardAPI is not None:
+                files |= downward_files(context, source.downwardAPI.items, mode=mode)
+            elif source.serviceAccountToken is not None:
+                raise MountFailed("projected serviceAccountToken volumes are not supported by this node yet")
+            else:
+                raise MountFailed("the projected volume has a source that this node does not know")
+        memory_directory(context.directory)
+        write(context.directory, files, group=context.fs_group)
+        return context.directory
+
+
+PLUGIN = ProjectedVolume()

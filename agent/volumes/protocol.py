@@ -1,0 +1,48 @@
+"""What a volume type is: one file in this folder that sets PLUGIN. Called by the kubelet on a worker thread.
+
+A plugin makes a volume's content appear at a host path, and does so again when asked (a changed ConfigMap, a restarted
+agent): `set_up` is idempotent and never empties a volume that holds a pod's data. Tearing down is one for all types, since
+it must work for a pod whose manifest is lost: see `agent.volumes.tear_down`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lightkube.models.core_v1 import Volume
+from lightkube.resources.core_v1 import Pod
+
+from agent.volumes.references import References
+
+
+class MountFailed(Exception):
+    """The volume cannot be set up now; the message follows `MountVolume.SetUp failed for volume "v" : `."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeContext:
+    """One volume of one pod. `directory` is its own on this host (not yet made). allocatable: the node's, by resource."""
+
+    pod: Pod
+    volume: Volume
+    directory: Path
+    references: References
+    allocatable: Mapping[str, str]
+
+    @property
+    def fs_group(self) -> int | None:
+        spec = self.pod.spec
+        assert spec is not None
+        return spec.securityContext.fsGroup if spec.securityContext is not None else None
+
+
+class VolumePlugin(Protocol):
+    #: The field of core/v1 Volume that asks for this type.
+    source: str
+    #: Whether its content follows objects of the API and is set up again when they change.
+    live: bool
+
+    def set_up(self, context: VolumeContext) -> Path:
+        """The host path to mount. Raises MountFailed, ObjectMissing."""
+        ...

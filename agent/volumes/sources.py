@@ -1,0 +1,78 @@
+"""The files that config maps, secrets and the downward API give to a volume; shared by their own types and by projected."""
+
+from collections.abc import Mapping, Sequence
+
+from lightkube.models.core_v1 import DownwardAPIVolumeFile, KeyToPath
+
+from agent.volumes.atomic_writer import VolumeFile
+from agent.volumes.downward import UnsupportedField, metadata_field
+from agent.volumes.protocol import MountFailed, VolumeContext
+from agent.volumes.references import config_map_data, secret_data
+from agent.volumes.resource_field import resource_field
+
+DEFAULT_MODE = 0o644
+
+
+def config_map_files(
+    context: VolumeContext, name: str, *, items: Sequence[KeyToPath] | None, mode: int | None, optional: bool
+) -> dict[str, VolumeFile]:
+    """Raises ObjectMissing, MountFailed (a missing key)."""
+    data = config_map_data(context.references.config_map(name, optional=optional))
+    return _chosen(data, items, mode=mode, optional=optional, what="configmap references non-existent config key")
+
+
+def secret_files(
+    context: VolumeContext, name: str, *, items: Sequence[KeyToPath] | None, mode: int | None, optional: bool
+) -> dict[str, VolumeFile]:
+    """Raises ObjectMissing, MountFailed (a missing key)."""
+    data = secret_data(context.references.secret(name, optional=optional))
+    return _chosen(data, items, mode=mode, optional=optional, what="references non-existent secret key")
+
+
+def downward_files(
+    context: VolumeContext, items: Sequence[DownwardAPIVolumeFile] | None, *, mode: int | None
+) -> dict[str, VolumeFile]:
+    """Raises MountFailed (no such field)."""
+    files = {}
+    for item in items or ():
+        try:
+            if item.fieldRef is not None:
+                text = metadata_field(context.pod, item.fieldRef.fieldPath)
+            elif item.resourceFieldRef is not None:
+                text = _resource(context, item)
+            else:
+                continue
+        except UnsupportedField as error:
+            raise MountFailed(str(error)) from error
+        files[item.path] = VolumeFile(text.encode(), _pick(item.mode, mode))
+    return files
+
+
+def _resource(context: VolumeContext, item: DownwardAPIVolumeFile) -> str:
+    reference = item.resourceFieldRef
+    assert reference is not None
+    assert context.pod.spec is not None
+    for container in context.pod.spec.containers:
+        if container.name == reference.containerName:
+            return resource_field(container, reference.resource, reference.divisor, context.allocatable)
+    raise MountFailed(f"container {reference.containerName} not found")
+
+
+def _chosen(
+    data: Mapping[str, bytes], items: Sequence[KeyToPath] | None, *, mode: int | None, optional: bool, what: str
+) -> dict[str, VolumeFile]:
+    if not items:
+        return {key: VolumeFile(value, _pick(None, mode)) for key, value in data.items()}
+    files = {}
+    for item in items:
+        if item.key in data:
+            files[item.path] = VolumeFile(data[item.key], _pick(item.mode, mode))
+        elif not optional:
+            raise MountFailed(f"{what}: {item.key}")
+    return files
+
+
+def _pick(own: int | None, default: int | None) -> int:
+    if own is not None:
+        return own
+    return DEFAULT_MODE if default is None else default
