@@ -7,13 +7,13 @@ import asyncio
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import yaml
 
 
-async def _publish(config: Path, topic: str, payload: bytes) -> None:
-    settings = yaml.safe_load(config.read_text())
+async def _publish(config: Path, settings: dict[str, Any], topic: str, payload: bytes) -> None:
     files = {name: str(config.parent / settings[name]) for name in ("ca_file", "certificate_file", "key_file")}
     context = ssl.create_default_context(cafile=files["ca_file"])
     context.load_cert_chain(files["certificate_file"], files["key_file"])
@@ -28,4 +28,5 @@ async def _publish(config: Path, topic: str, payload: bytes) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_publish(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).read_bytes()))
+    path = Path(sys.argv[1])
+    asyncio.run(_publish(path, yaml.safe_load(path.read_text()), sys.argv[2], Path(sys.argv[3]).read_bytes()))

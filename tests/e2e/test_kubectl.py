@@ -15,7 +15,8 @@ from tests.hosts.host import stop
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
-VERSIONS = [version for version in ("1.27", "1.30", "1.33") if version in kubectl_programs()] or ["default"]
+WANTED: tuple[str, ...] = ("1.27", "1.30", "1.33")
+VERSIONS = [version for version in WANTED if version in kubectl_programs()] or ["default"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=VERSIONS)
