@@ -1,0 +1,84 @@
+"""Values that Kubernetes decodes from strings and writes back in one canonical form: quantities and times.
+
+A quantity's form is that of apimachinery's Quantity.CanonicalizeBytes: the largest suffix that leaves no fraction.
+"""
+
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal, localcontext
+from functools import lru_cache
+
+from proto.k8s.quantity import InvalidQuantity, parse
+
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_NANO = Decimal("1e-9")
+_EXPONENT = re.compile(r"[eE][+-]?\d+\Z")
+_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
+#: More digits than an int64 with nine decimals has.
+_PRECISION = 60
+
+
+class InvalidScalar(ValueError):
+    """A string that is no quantity or time, in Kubernetes' words."""
+
+
+@lru_cache(maxsize=4096)
+def canonical_quantity(text: str) -> str:
+    """A quantity in its canonical form: "0.5" is "500m", "1024Mi" is "1Gi". Raises InvalidScalar."""
+    try:
+        value = parse(text)
+    except InvalidQuantity as error:
+        raise InvalidScalar(str(error)) from error
+    with localcontext(prec=_PRECISION):
+        # Nothing is finer than a billionth: Kubernetes rounds away from zero.
+        sign = -1 if value < 0 else 1
+        value = sign * (abs(value) / _NANO).to_integral_value(ROUND_CEILING) * _NANO
+        if value == 0:
+            return "0"
+        if text.endswith("i") and abs(value) >= 1024 and value == value.to_integral_value():
+            return _binary(int(value))
+        return _decimal(value, exponent_form=_EXPONENT.search(text) is not None)
+
+
+def _binary(value: int) -> str:
+    power = 0
+    while value % 1024 == 0 and power < len(_BINARY) - 1:
+        value //= 1024
+        power += 1
+    return f"{value}{_BINARY[power]}"
+
+
+def _decimal(value: Decimal, *, exponent_form: bool) -> str:
+    exponent = -9
+    mantissa = int(value.scaleb(9))
+    while mantissa % 1000 == 0 and exponent < 18:
+        mantissa //= 1000
+        exponent += 3
+    if exponent_form:
+        return f"{mantissa}e{exponent}" if exponent else str(mantissa)
+    return f"{mantissa}{_DECIMAL[exponent]}"
+
+
+def canonical_time(text: str) -> str:
+    """A metav1.Time: UTC, whole seconds. Raises InvalidScalar."""
+    if _SECONDS.match(text):
+        _parsed(text)
+        return text
+    return _parsed(text).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def canonical_micro_time(text: str) -> str:
+    """A metav1.MicroTime: UTC, microseconds. Raises InvalidScalar."""
+    return _parsed(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        if not _RFC3339.match(text):
+            raise ValueError(text)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        layout = "2006-01-02T15:04:05Z07:00"
+        raise InvalidScalar(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "{layout}"') from error
