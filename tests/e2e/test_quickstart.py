@@ -34,6 +34,10 @@ async def _quickstart(home: Path, *argv: str) -> Completed:
     return await run(QUICKSTART, *argv, check=False, timeout=600, env=environment)
 
 
+def _present() -> list[str]:
+    return [path for path in LEFT_BEHIND if Path(path).exists()]
+
+
 def _answers(completed: Completed) -> dict[str, int]:
     found = re.findall(r"(\d+) x hello from (\S+)", completed.stdout)
     return {pod: int(times) for times, pod in found}
@@ -41,8 +45,7 @@ def _answers(completed: Completed) -> dict[str, int]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    present = [path for path in LEFT_BEHIND if Path(path).exists()]
-    assert present == [], "wherry is installed on this machine: undo it first (deploy/quickstart undo)"
+    assert _present() == [], "wherry is installed on this machine: undo it first (deploy/quickstart undo)"
     folder = tmp_path_factory.mktemp("home")
     try:
         yield folder
@@ -71,7 +74,7 @@ async def test_it_can_be_run_again_and_restarts_nothing(home: Path) -> None:
 async def test_undo_leaves_nothing_behind(home: Path) -> None:
     completed = await _quickstart(home, "undo")
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert [path for path in LEFT_BEHIND if Path(path).exists()] == []
+    assert _present() == []
     assert (await run("docker", "ps", "-aq", "--filter", "label=io.wherry.pod.uid")).stdout == ""
     assert (await run("docker", "network", "ls", "-q", "--filter", "name=^wherry$")).stdout == ""
     assert (await run("docker", "image", "ls", "-q", "wherry/*")).stdout == ""

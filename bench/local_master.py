@@ -1,0 +1,69 @@
+"""A master of the benchmark's own on loopback: real settings, real store, real broker, a folder that is removed afterwards."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from ssl import create_default_context
+from types import TracebackType
+
+import yaml
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class LocalMaster:
+    """A context manager: the master runs, its API answers."""
+
+    def __enter__(self) -> "LocalMaster":
+        self.folder = Path(tempfile.mkdtemp(prefix="wherry-bench-"))
+        os.chmod(self.folder, 0o755)
+        self.kubeconfig = self.folder / "admin.kubeconfig"
+        port = _free_port()
+        settings = {
+            "data_dir": str(self.folder / "master"),
+            "kubeconfig": str(self.kubeconfig),
+            "advertise_address": "127.0.0.1",
+            "listen": {"address": "127.0.0.1", "port": port},
+            "broker": {"address": "127.0.0.1", "port": _free_port()},
+        }
+        config = self.folder / "config.yaml"
+        config.write_text(yaml.safe_dump(settings))
+        command = [sys.executable, "-m", "master"]
+        subprocess.run([*command, "init", "--config", str(config)], check=True, stdout=subprocess.DEVNULL)
+        self._log = (self.folder / "log").open("wb")
+        self._process = subprocess.Popen([*command, "run", "--config", str(config)], stdout=self._log, stderr=self._log)
+        self._wait_until_ready(f"https://127.0.0.1:{port}/readyz")
+        return self
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        self._log.close()
+        if error is not None:
+            error.add_note((self.folder / "log").read_text(errors="replace")[-4000:])
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wait_until_ready(self, url: str) -> None:
+        context = create_default_context(cafile=str(self.folder / "master" / "pki" / "ca.crt"))
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(url, context=context, timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise TimeoutError("the master does not become ready: " + (self.folder / "log").read_text(errors="replace")[-4000:])
