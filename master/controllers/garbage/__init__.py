@@ -1,0 +1,1 @@
+"""The garbage collector's parts: the graph of owners and dependents."""

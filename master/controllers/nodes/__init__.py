@@ -1,0 +1,1 @@
+"""The node controllers' parts: conditions, taints, eviction rates, CIDRs. Pure."""

@@ -1,0 +1,1 @@
+"""What controllers read and write in objects: identity, ownership, conditions. Pure, apart from the claims."""

@@ -1,0 +1,1 @@
+"""The Deployment controller's parts: arithmetic, revisions and conditions. Pure."""
