@@ -8,6 +8,7 @@ The clients run in one process beside the master on the same machine, so a figur
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -41,6 +42,9 @@ class Bench:
         async with self._session.post(f"{self._server}{_NAMESPACE}/pods", data=_pod(name), headers=headers) as answer:
             body = await answer.read()
             assert answer.status == 201, body
+
+    async def create_numbered(self, prefix: str, number: int) -> None:
+        await self.create(f"{prefix}-{number}")
 
     async def read(self, path: str) -> int:
         """Bytes of a GET's answer."""
@@ -102,7 +106,8 @@ async def measure(pods: int, seconds: float) -> str:
             bench = Bench(session, server)
             empty = resident_megabytes(master.pid)
             for clients in (1, 64):
-                cells = await rate(lambda n, c=clients: bench.create(f"p{c}-{n}"), clients, seconds=seconds, most=pods // 2)
+                create = functools.partial(bench.create_numbered, f"p{clients}")
+                cells = await rate(create, clients, seconds=seconds, most=pods // 2)
                 rows.append([f"create a 1 KB pod, {clients} clients", *cells])
             made = json.loads(await _text(session, f"{server}{_NAMESPACE}/pods?limit=1"))
             present = 1 + made["metadata"].get("remainingItemCount", 0)

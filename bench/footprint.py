@@ -2,8 +2,8 @@
 
     python -m bench.footprint [--pods 0 10 100] [--seconds 60]
 
-As root. One node; for each size: a Deployment of so many pods with a readiness probe each second becomes Ready, 20 s pass, then
-CPU time and written bytes (from /proc) are taken over the given seconds.
+As root. One node; for each size: a Deployment of so many pods with a readiness probe each second becomes Ready, 20 s pass,
+then CPU time and written bytes (from /proc) are taken over the given seconds.
 """
 
 import argparse
