@@ -14,9 +14,9 @@ import yaml
 
 
 async def _publish(config: Path, settings: dict[str, Any], topic: str, payload: bytes) -> None:
-    files = {name: str(config.parent / settings[name]) for name in ("ca_file", "certificate_file", "key_file")}
-    context = ssl.create_default_context(cafile=files["ca_file"])
-    context.load_cert_chain(files["certificate_file"], files["key_file"])
+    files = {name: str(config.parent / settings[name]) for name in ("ca", "certificate", "key")}
+    context = ssl.create_default_context(cafile=files["ca"])
+    context.load_cert_chain(files["certificate"], files["key"])
     async with aiomqtt.Client(
         settings["broker"]["host"],
         settings["broker"]["port"],

@@ -168,7 +168,7 @@ async def test_malformed_mqtt_payloads_harm_neither_side(cluster: Cluster) -> No
     node = cluster.nodes["two"]
     await node.agent.stop()
     settings = yaml.safe_load((node.host.folder / "etc" / "config.yaml").read_text())
-    topic = f"wherry/{settings['cluster_id']}/nodes/system:node:two/up"
+    topic = f"wherry/{settings['cluster']}/nodes/system:node:two/up"
     for what, payload in (
         ("hello", b"\xc1rubbish"),
         ("pods", b"\x90"),
