@@ -1,0 +1,152 @@
+"""What each reader must have, out of the informers. A reader is a node, or SHARED: what all nodes have alike.
+
+Reads only; tells which readers a change concerns. Called by `master.fleet.publisher`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lightkube.core.resource import Resource
+from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
+from lightkube.resources.discovery_v1 import EndpointSlice
+
+from master.fleet.references import Reference, references
+from master.informer.informer import Informer, Informers
+
+#: The reader of what all nodes have alike. No node can be called so.
+SHARED = ""
+#: The node's annotation that holds its public sealing key, base64.
+SEALING_KEY_ANNOTATION = "wherry.io/sealing-key"
+
+_BY_NODE = "fleet/node"
+_BY_REFERENCE = "fleet/reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One object that a reader must have. `version` is its resourceVersion."""
+
+    resource: str
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    object: Resource
+
+    @property
+    def topic_name(self) -> str:
+        """The name in its topic: a pod's is its uid."""
+        return self.uid if self.resource == "pods" else self.name
+
+
+class FleetView:
+    """The informers that the fleet reads. Make it before they run, so that they fill together."""
+
+    def __init__(self, informers: Informers) -> None:
+        self._pods = informers.of(Pod)
+        self._nodes = informers.of(Node)
+        self._config_maps = informers.of(ConfigMap)
+        self._secrets = informers.of(Secret)
+        self._services = informers.of(Service)
+        self._slices = informers.of(EndpointSlice)
+        self._pods.add_index(_BY_NODE, _node_of)
+        self._pods.add_index(_BY_REFERENCE, _references_of)
+
+    async def synced(self) -> None:
+        """Wait until everything is known: before that, what is absent means nothing."""
+        for informer in self._all():
+            await informer.synced()
+
+    def node(self, name: str) -> Node | None:
+        return self._nodes.get("", name)
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        return self._pods.get(namespace, name)
+
+    def pods_of(self, node: str) -> list[Pod]:
+        return list(self._pods.by_index(_BY_NODE, node))
+
+    def readers(self) -> set[str]:
+        """SHARED, every node, and every name that a pod is bound to."""
+        bound = {pod.spec.nodeName for pod in self._pods.list() if pod.spec and pod.spec.nodeName}
+        return {SHARED, *bound, *(_name(node) for node in self._nodes.list())}
+
+    def wanted(self, reader: str) -> Iterator[Wanted]:
+        """All that the reader must have, secrets included whether or not they can be sealed."""
+        if reader == SHARED:
+            for service in self._services.list():
+                yield _wanted("services", service)
+            for piece in self._slices.list():
+                yield _wanted("endpointslices", piece)
+            for node in self._nodes.list():
+                yield _wanted("nodes", node)
+            return
+        needed: set[Reference] = set()
+        for pod in self.pods_of(reader):
+            yield _wanted("pods", pod)
+            needed |= references(pod)
+        for reference in sorted(needed, key=str):
+            informer: Informer[Any] = self._config_maps if reference.resource == "configmaps" else self._secrets
+            found = informer.get(reference.namespace, reference.name)
+            if found is not None:
+                yield _wanted(reference.resource, found)
+
+    def on_change(self, mark: Callable[[str], None]) -> None:
+        """`mark` is called with each reader that a change may concern, for what is there already too."""
+
+        def pod(old: Pod | None, new: Pod | None) -> None:
+            for node in {*_node_of_any(old), *_node_of_any(new)}:
+                mark(node)
+
+        def node(old: Node | None, new: Node | None) -> None:
+            mark(SHARED)
+            for one in (old, new):
+                if one is not None:
+                    mark(_name(one))
+
+        def referenced(resource: str) -> Callable[[Resource | None, Resource | None], None]:
+            def changed(old: Resource | None, new: Resource | None) -> None:
+                metadata = cast(Any, new or old).metadata
+                key = f"{resource}/{metadata.namespace}/{metadata.name}"
+                for user in self._pods.by_index(_BY_REFERENCE, key):
+                    for name in _node_of(user):
+                        mark(name)
+
+            return changed
+
+        def shared(old: Resource | None, new: Resource | None) -> None:
+            mark(SHARED)
+
+        self._pods.add_handler(pod)
+        self._nodes.add_handler(node)
+        self._config_maps.add_handler(referenced("configmaps"))
+        self._secrets.add_handler(referenced("secrets"))
+        self._services.add_handler(shared)
+        self._slices.add_handler(shared)
+
+    def _all(self) -> tuple[Informer[Any], ...]:
+        return (self._pods, self._nodes, self._config_maps, self._secrets, self._services, self._slices)
+
+
+def _wanted(resource: str, obj: Resource) -> Wanted:
+    metadata = cast(Any, obj).metadata
+    return Wanted(
+        resource, metadata.namespace or "", metadata.name, metadata.uid or "", int(metadata.resourceVersion or 0), obj
+    )
+
+
+def _name(node: Node) -> str:
+    return (node.metadata.name or "") if node.metadata else ""
+
+
+def _node_of(pod: Pod) -> tuple[str, ...]:
+    return (pod.spec.nodeName,) if pod.spec and pod.spec.nodeName else ()
+
+
+def _node_of_any(pod: Pod | None) -> tuple[str, ...]:
+    return _node_of(pod) if pod is not None else ()
+
+
+def _references_of(pod: Pod) -> list[str]:
+    return [str(reference) for reference in references(pod)] if _node_of(pod) else []
