@@ -1,0 +1,1 @@
+"""The agent's health and metrics over HTTP, on loopback."""

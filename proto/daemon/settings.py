@@ -28,7 +28,7 @@ def load(kind: type[S], path: Path | None, flags: Mapping[str, Any] | None = Non
     A flag's key is the setting's dotted path ("network.proxy_mode"); a value of None means that the flag was not given.
     Raises InvalidSettings.
     """
-    values = _read(path) if path is not None else {}
+    values = read(path) if path is not None else {}
     for dotted, value in (flags or {}).items():
         if value is not None:
             _lay(values, dotted, value)
@@ -38,7 +38,8 @@ def load(kind: type[S], path: Path | None, flags: Mapping[str, Any] | None = Non
         raise InvalidSettings(f"{path or 'settings'}: {error}") from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """The mapping of settings in a YAML file, not validated. Raises InvalidSettings."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
