@@ -54,7 +54,7 @@ class Order:
 
 @dataclass(slots=True)
 class Outgoing:
-    """The state of one reader. `sealing` stands in the digest of secrets: a new key means new orders."""
+    """The state of one reader. `topic` makes an object's topic of resource, namespace and name."""
 
     topic: Callable[[str, str, str], str]
     sealing: bytes = b""
@@ -62,6 +62,14 @@ class Outgoing:
     index_revision: int = 0
     _index_digest: bytes = b""
     _index_on_broker: bool = False
+
+    def use_key(self, sealing: bytes) -> None:
+        """The reader's public sealing key; another one than before makes its secrets be sealed anew."""
+        if sealing != self.sealing:
+            self.sealing = sealing
+            for sent in self.sent.values():
+                if sent.resource == "secrets":
+                    sent.version = -1
 
     def session_lost(self) -> None:
         """The broker may have lost everything: all is to be published again."""
@@ -107,7 +115,7 @@ class Outgoing:
             if not sent.removed
         ]
         digest = hashlib.blake2b(msgspec.msgpack.encode(entries), digest_size=16).digest()
-        if digest != self._index_digest or not self.index_revision:
+        if digest != self._index_digest:
             newest = max((sent.revision for sent in self.sent.values()), default=0)
             self.index_revision = max(self.index_revision + 1, newest)
         elif self._index_on_broker and not again:
@@ -115,11 +123,11 @@ class Outgoing:
         self._index_digest, self._index_on_broker = digest, True
         return DesiredIndex(entries=entries), self.index_revision
 
-    def heed_inventory(self, entries: Iterable[InventoryEntry], *, epoch: int, now: float) -> tuple[list[str], bool]:
+    def heed_inventory(self, entries: Iterable[InventoryEntry], *, epoch: int, now: float) -> list[str]:
         """Compare with what a node says that it holds.
 
-        Marks for publishing what it lacks; forgets tombstones that it has followed. Returns the topics that it holds and nobody
-        ordered (their retained orders are to be cleared), and whether it holds anything that it should not.
+        Marks for publishing what it lacks; forgets tombstones that it has followed. Returns the topics that it holds and
+        nobody ordered: their retained orders are to be cleared, and the index ends them.
         """
         held = {
             self.topic(entry.resource, entry.namespace, entry.uid if entry.resource == "pods" else entry.name): entry
@@ -134,8 +142,7 @@ class Outgoing:
             current = entry is not None and (entry.uid, entry.epoch, entry.revision) == (sent.uid, epoch, sent.revision)
             if not current and now - sent.at > IN_FLIGHT_SECONDS:
                 sent.on_broker = False
-        strangers = [topic for topic in held if topic not in self.sent]
-        return strangers, bool(strangers) or any(self.sent[topic].removed for topic in held if topic in self.sent)
+        return [topic for topic in held if topic not in self.sent]
 
     @property
     def tombstones(self) -> bool:
@@ -144,7 +151,7 @@ class Outgoing:
     def _order(self, topic: str, wanted: Wanted) -> Order | None:
         sent = self.sent.get(topic)
         known = sent is not None and not sent.removed and sent.uid == wanted.uid
-        if known and sent is not None and sent.on_broker and sent.version == wanted.version and wanted.resource != "secrets":
+        if known and sent is not None and sent.on_broker and sent.version == wanted.version:
             return None
         value = trim(wanted.resource, wanted.object)
         digest = hashlib.blake2b(

@@ -3,8 +3,8 @@
 Level-triggered: a reader is marked, and whoever marks it says nothing of what changed. Called by `master.fleet.fleet`, which
 hands it each new session; every session starts from nothing on the broker.
 
-Invariants: an index is published after the orders that it lists are on the broker, and only when the informers know everything.
-What cannot be sent is marked again by the next session.
+Invariants: an index is published after the orders that it lists are on the broker, and only when the informers know
+everything. What cannot be sent is marked again by the next session.
 """
 
 import asyncio
@@ -70,6 +70,8 @@ class Publisher:
         self._readers: dict[str, Outgoing] = {}
         self._node_orders: dict[str, tuple[NodeOrder, int]] = {}
         self._inventories: dict[str, Sequence[InventoryEntry]] = {}
+        #: Above every index of a reader that was forgotten, so that its next one is newer.
+        self._index_floor = 0
         self._session: Session | None = None
         view.on_change(self.mark)
 
@@ -133,11 +135,11 @@ class Publisher:
     async def _reconcile(self, session: Session, reader: str) -> None:
         outgoing = self._readers.get(reader)
         if outgoing is None:
-            outgoing = self._readers[reader] = Outgoing(self._topic_of(reader))
+            outgoing = self._readers[reader] = Outgoing(self._topic_of(reader), index_revision=self._index_floor)
         greeted = False
         strangers: list[str] = []
         if reader != SHARED:
-            outgoing.sealing = self._sealing_key(reader)
+            outgoing.use_key(self._sealing_key(reader))
             await self._publish_node_order(session, reader, again=reader in self._inventories)
             inventory = self._inventories.pop(reader, None)
             if inventory is not None:
@@ -167,7 +169,7 @@ class Publisher:
         now = time.monotonic()
         own = [entry for entry in inventory if entry.resource not in _SHARED_RESOURCES]
         shared = [entry for entry in inventory if entry.resource in _SHARED_RESOURCES]
-        strangers, _ = outgoing.heed_inventory(own, epoch=self._epoch, now=now)
+        strangers = outgoing.heed_inventory(own, epoch=self._epoch, now=now)
         everybodys = self._readers.get(SHARED)
         if everybodys is not None:
             # Another node may well hold it still: nothing shared is cleared on one node's word.
@@ -203,7 +205,8 @@ class Publisher:
         """The node is gone, and so is everything that was ordered: leave nothing retained for it."""
         await session.publish(self._topics.node_order(node), b"", retain=True)
         await session.publish(self._topics.node_index(node), b"", retain=True)
-        self._readers.pop(node, None)
+        forgotten = self._readers.pop(node)
+        self._index_floor = max(self._index_floor, forgotten.index_revision)
         self._node_orders.pop(node, None)
 
     async def _send_order(self, session: Session, order: Order, sealing: bytes) -> None:

@@ -1,0 +1,117 @@
+"""Streams into pods over MQTT: implements `master.client.streams.NodeStreams`.
+
+Opened by the API for logs, exec, attach and port-forward. A stream lives as long as the session with the broker, and as the
+node is in reach; when either ends, both sides are told at once instead of waiting for ever.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from master.client.errors import StatusError
+from master.fleet.liveness import Liveness
+from master.fleet.session import SessionLost
+from proto.messages import Message, StreamClose, StreamFrame, StreamOpen
+from proto.stream import Stream, StreamBroken
+from proto.topics import Topics
+
+log = logging.getLogger(__name__)
+
+#: Streams that may be open at once, over all nodes.
+MAX_STREAMS = 10_000
+#: Seconds between two looks at whether the nodes of open streams are in reach.
+_WATCH_SECONDS = 2.0
+
+#: Publishes a signed message: topic, message, assured.
+Send = Callable[[str, Message, bool], Awaitable[None]]
+
+
+class FleetStreams:
+    """See the module. `send` raises SessionLost."""
+
+    def __init__(self, topics: Topics, liveness: Liveness, send: Send) -> None:
+        self._topics = topics
+        self._liveness = liveness
+        self._send = send
+        self._open: dict[tuple[str, str], Stream] = {}
+
+    async def open(self, node: str, request: StreamOpen) -> Stream:
+        """Open a stream to a node. The caller closes it. Raises StatusError 503 when the node is not connected."""
+        self._forget_closed()
+        if len(self._open) >= MAX_STREAMS:
+            raise StatusError(429, "TooManyRequests", f"{MAX_STREAMS} streams are open already")
+        if not self._liveness.reachable(node):
+            raise _unreachable(node)
+        # An id is used once: a recorded message of another stream means nothing on this one's topics.
+        request = msgspec.structs.replace(request, id=uuid.uuid4().hex)
+        topic = self._topics.stream_down(node, request.id)
+        key = (node, request.id)
+        stream = Stream(self._sender(topic, key))
+        self._open[key] = stream
+        try:
+            await self._send(topic, request, True)
+        except SessionLost as error:
+            self._open.pop(key, None)
+            raise _unreachable(node) from error
+        except BaseException:
+            self._open.pop(key, None)
+            raise
+        return stream
+
+    async def deliver(self, node: str, stream_id: str, message: Message) -> None:
+        """A message that came up on a stream's topic."""
+        stream = self._open.get((node, stream_id))
+        if stream is not None:
+            try:
+                await stream.deliver(message)
+            except StreamBroken:
+                self._open.pop((node, stream_id), None)
+            if isinstance(message, StreamClose):
+                self._open.pop((node, stream_id), None)
+        elif isinstance(message, StreamFrame):
+            await self._refuse(node, stream_id)
+
+    async def run(self) -> None:
+        """Abort streams to nodes that went out of reach, until cancelled; then all."""
+        try:
+            while True:
+                await asyncio.sleep(_WATCH_SECONDS)
+                self._forget_closed()
+                for key, stream in list(self._open.items()):
+                    if not self._liveness.reachable(key[0]):
+                        self._open.pop(key, None)
+                        await stream.abort(f"node {key[0]} is out of reach")
+        finally:
+            streams, self._open = self._open, {}
+            for stream in streams.values():
+                await stream.abort("the master lost its session with the broker")
+
+    def _forget_closed(self) -> None:
+        for key in [key for key, stream in self._open.items() if stream.closed]:
+            del self._open[key]
+
+    async def _refuse(self, node: str, stream_id: str) -> None:
+        """A node sends on a stream that an earlier run of the master had opened: it should stop."""
+        try:
+            topic = self._topics.stream_down(node, stream_id)
+            await self._send(topic, StreamClose(error="no such stream", code=404), False)
+        except (SessionLost, ValueError) as error:
+            log.debug("cannot refuse a stream: %s", error, extra={"node": node})
+
+    def _sender(self, topic: str, key: tuple[str, str]) -> Callable[[Message], Awaitable[None]]:
+        async def send(message: Message) -> None:
+            try:
+                # Frames are counted, so the cheap way is enough; a close must arrive.
+                await self._send(topic, message, isinstance(message, StreamClose))
+            except SessionLost as error:
+                self._open.pop(key, None)
+                raise StreamBroken("the master lost its session with the broker", 503) from error
+
+        return send
+
+
+def _unreachable(node: str) -> StatusError:
+    return StatusError(503, "ServiceUnavailable", f"node {node} is not connected to the master")
