@@ -34,7 +34,7 @@ class Group:
 
     address_type: str
     ports: Ports
-    endpoints: Sequence[Endpoint]
+    endpoints: list[Endpoint]
 
 
 @dataclass(slots=True)

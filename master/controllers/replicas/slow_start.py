@@ -10,7 +10,7 @@ from master.client.errors import StatusError
 
 
 async def slow_start(count: int, call: Callable[[], Awaitable[None]]) -> tuple[int, StatusError | None]:
-    """Make `count` calls in batches that double, up to the first batch with an error; how many calls that were, and the error."""
+    """Make `count` calls in batches that double, up to the first with an error; the calls made, and the error."""
     made = 0
     batch = min(count, 1)
     while batch:
