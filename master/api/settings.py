@@ -7,7 +7,7 @@ import msgspec
 from proto.daemon.settings import Settings
 
 
-class ApiSettings(Settings):
+class ApiSettings(Settings, frozen=True):
     """How the API listens, which addresses it hands out, and what it bounds."""
 
     address: str = "0.0.0.0"

@@ -115,9 +115,7 @@ class ServiceAllocator:
             text = f'Invalid value: "{asked}": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
             raise invalid("Service", "", name, [Cause("spec.clusterIPs[0]", "FieldValueInvalid", text)]) from None
         if number not in self._addresses:
-            raise refuse(
-                f"the provided IP ({asked}) is not in the valid range. The range of valid IPs is {self._network}"
-            )
+            raise refuse(f"the provided IP ({asked}) is not in the valid range. The range of valid IPs is {self._network}")
         owner = self._addresses.owner(number)
         if owner == key:
             return
@@ -160,8 +158,7 @@ class ServiceAllocator:
 
         if number not in self._ports:
             raise refuse(
-                "provided port is not in the valid range. "
-                f"The range of valid ports is {self._ports.first}-{self._ports.last}"
+                f"provided port is not in the valid range. The range of valid ports is {self._ports.first}-{self._ports.last}"
             )
         owner = self._ports.owner(number)
         if owner is not None and owner != key:
@@ -170,9 +167,7 @@ class ServiceAllocator:
             self._ports.hold(number, key)
             taken.new_ports.append(number)
 
-    def _next_port(
-        self, key: str, taken: _Taken, port: Json, by_port: dict[int, set[str]], ports: list[Json]
-    ) -> int:
+    def _next_port(self, key: str, taken: _Taken, port: Json, by_port: dict[int, set[str]], ports: list[Json]) -> int:
         # The same port number over TCP and UDP shares one node port, as in Kubernetes.
         protocol = port.get("protocol", "TCP")
         for other in ports:

@@ -15,7 +15,7 @@ class Authentication:
         self._token_authenticators = tuple(token_authenticators)
 
     async def authenticate(self, peer_certificate: Mapping[str, Any] | None, authorization: str) -> UserInfo | None:
-        """The user, or None when the request carries no credentials. Raises StatusError 401 when those it carries are wrong."""
+        """The user, or None when the request carries no credentials. Raises StatusError 401 when they are wrong."""
         user = certificates.user_of(peer_certificate)
         if user is not None:
             return user

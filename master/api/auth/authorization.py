@@ -76,7 +76,7 @@ class Authorization:
 
 
 def forbidden(attributes: Attributes) -> StatusError:
-    """Kubernetes' 403: `pods "x" is forbidden: User "jane" cannot get resource "pods" in API group "" in the namespace "y"`."""
+    """Kubernetes' 403: `pods "x" is forbidden: User "j" cannot get resource "pods" in API group "" in the namespace "y"`."""
     user = attributes.user.name
     if not attributes.is_resource:
         why = f'User "{user}" cannot {attributes.verb} path "{attributes.path}"'

@@ -20,9 +20,7 @@ class DefaultTolerationSeconds:
         tolerations = list(spec.get("tolerations") or [])
         for taint in _TAINTS:
             if not any(_tolerates(toleration, taint) for toleration in tolerations):
-                tolerations.append(
-                    {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _SECONDS}
-                )
+                tolerations.append({"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _SECONDS})
         spec["tolerations"] = tolerations
 
 

@@ -34,9 +34,7 @@ class NamespaceLifecycle:
                 "message": f"namespace {request.namespace} is being terminated",
                 "field": "metadata.namespace",
             }
-            raise StatusError(
-                error.code, error.reason, error.message, details={**(error.details or {}), "causes": [cause]}
-            )
+            raise StatusError(error.code, error.reason, error.message, details={**(error.details or {}), "causes": [cause]})
 
 
 def plugin(reader: ObjectReader) -> AdmissionPlugin:

@@ -1,0 +1,105 @@
+"""Puts the API together; see `master.api` for the order in which the application does it."""
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from master.api.allocation.services import ServiceAllocator
+from master.api.auth.authentication import Authentication
+from master.api.auth.authorization import Authorization
+from master.api.auth.bootstrap_tokens import NAMESPACE, BootstrapTokens
+from master.api.auth.protocol import Authorizer, TokenAuthenticator, UserInfo
+from master.api.auth.reviews import SelfReviews
+from master.api.auth.tokens import StaticTokens
+from master.api.discovery.documents import Discovery
+from master.api.discovery.openapi import OpenApiDocuments
+from master.api.http.health import Health, HealthCheck
+from master.api.http.logs import PodLogs
+from master.api.http.metrics import ApiMetrics
+from master.api.http.protocols import Joiner, StreamingHandler
+from master.api.http.resources import DELETE_OPTIONS, EVICTION, Resources
+from master.api.http.server import ApiServer
+from master.api.http.system_paths import SystemPaths
+from master.api.http.writes import Writes
+from master.api.kinds.registry import KINDS
+from master.api.registry.registry import Registry
+from master.api.registry.strategies import binding, scale
+from master.api.schema.schemas import Schemas
+from master.api.settings import ApiSettings
+from master.client.protocol import Json, ResourceRef
+from master.client.streams import NodeStreams
+from master.store.cache import WatchCache
+from master.store.protocol import Store
+
+_SERVICES = ResourceRef("", "v1", "services")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerParts:
+    """What the application gives the HTTP server beside the registry.
+
+    `ssl_context`: server certificate, the cluster CA as the trusted one, verify_mode=CERT_OPTIONAL.
+    `ready_checks`: by name, "" when ready. `metrics`: what /metrics shows.
+    """
+
+    ssl_context: ssl.SSLContext
+    streams: NodeStreams | None = None
+    streaming: StreamingHandler | None = None
+    joiner: Joiner | None = None
+    static_tokens: Mapping[str, UserInfo] = field(default_factory=dict)
+    token_authenticators: Sequence[TokenAuthenticator] = ()
+    authorizers: Sequence[Authorizer] = ()
+    ready_checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    openapi: OpenApiDocuments | None = None
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+
+def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Registry:
+    """The verbs; `await registry.open()` once the cache is in sync."""
+    roots = [kind.definition for kind in KINDS]
+    return Registry(
+        store,
+        cache,
+        kinds=KINDS,
+        schemas=Schemas([*roots, scale.DEFINITION, binding.DEFINITION, EVICTION, DELETE_OPTIONS]),
+        allocators={_SERVICES: ServiceAllocator(settings.service_cidr, settings.node_port_first, settings.node_port_last)},
+    )
+
+
+def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) -> ApiServer:
+    async def read_secret(name: str) -> Json | None:
+        return await registry.storage.read("", "secrets", NAMESPACE, name)
+
+    authorization = Authorization(parts.authorizers)
+    tokens: list[TokenAuthenticator] = [
+        StaticTokens(parts.static_tokens),
+        BootstrapTokens(read_secret),
+        *parts.token_authenticators,
+    ]
+    writes = Writes()
+    return ApiServer(
+        settings,
+        ssl_context=parts.ssl_context,
+        authentication=Authentication(tokens),
+        authorization=authorization,
+        resources=Resources(
+            registry,
+            settings,
+            writes,
+            logs=PodLogs(parts.streams) if parts.streams else None,
+            streaming=parts.streaming,
+        ),
+        system_paths=SystemPaths(
+            settings,
+            discovery=Discovery(KINDS),
+            openapi=parts.openapi,
+            reviews=SelfReviews(authorization),
+            health=Health(parts.ready_checks),
+            metrics=parts.metrics,
+            joiner=parts.joiner,
+        ),
+        writes=writes,
+        metrics=ApiMetrics(parts.metrics),
+    )

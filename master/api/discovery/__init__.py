@@ -1,0 +1,1 @@
+"""What the API serves: groups, versions, resources. Read by kubectl before anything else."""

@@ -1,0 +1,47 @@
+"""How each subresource looks in discovery: the kind of its body and its verbs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """`kind` "" means the kind of the object itself; then `group` and `version` are its own too."""
+
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+
+
+SUBRESOURCES = {
+    "attach": Subresource(("create", "get"), "", "v1", "PodAttachOptions"),
+    "binding": Subresource(("create",), "", "v1", "Binding"),
+    "eviction": Subresource(("create",), "policy", "v1", "Eviction"),
+    "exec": Subresource(("create", "get"), "", "v1", "PodExecOptions"),
+    "finalize": Subresource(("update",)),
+    "log": Subresource(("get",)),
+    "portforward": Subresource(("create", "get"), "", "v1", "PodPortForwardOptions"),
+    "scale": Subresource(("get", "patch", "update"), "autoscaling", "v1", "Scale"),
+    "status": Subresource(("get", "patch", "update")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A resource that is only created, never stored: its answer is in the response."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}"
+
+
+REVIEWS = (
+    Review("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview"),
+    Review("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    Review("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+)

@@ -1,0 +1,153 @@
+"""Reads and decodes request bodies: bounded in size and time, JSON or YAML. Whatever is wrong is the client's error.
+
+YAML is read without tags, aliases (a billion laughs) or great depth, and gives the values that JSON would.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from master.api.schema.json_body import MalformedJson, decode_json
+from master.client.errors import StatusError, bad_request
+
+JSON_TYPES = frozenset({"", "application/json"})
+YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+_MAX_DEPTH = 100
+
+
+async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
+    """The whole body. Raises StatusError 413, or 400 when it ends early or takes too long."""
+    if request.content_length is not None and request.content_length > limit:
+        raise too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise StatusError(408, "Timeout", f"the request body did not arrive within {seconds:g} seconds") from None
+    except (web.HTTPException, ConnectionError, ValueError) as error:
+        # aiohttp's payload errors (a broken chunk, a wrong Content-Encoding) are of these families.
+        raise bad_request("unexpected EOF") from error
+    return b"".join(chunks)
+
+
+def too_large(limit: int) -> StatusError:
+    return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
+
+
+def content_type(request: web.Request) -> str:
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(*accepted: str) -> StatusError:
+    listed = ", ".join(accepted)
+    message = f"the body of the request was in an unknown format - accepted media types include: {listed}"
+    return StatusError(415, "UnsupportedMediaType", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body, and the paths of the fields that it has twice."""
+
+    value: Any
+    duplicates: Sequence[str] = ()
+
+
+def decode_object(raw: bytes, media_type: str) -> Decoded:
+    """A JSON or YAML object. Raises StatusError 400 or 415."""
+    decoded = decode(raw, media_type)
+    if not isinstance(decoded.value, dict):
+        what = go_type(decoded.value)
+        raise bad_request(f"couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value")
+    return decoded
+
+
+def decode(raw: bytes, media_type: str) -> Decoded:
+    """Any JSON or YAML value. Raises StatusError 400 or 415."""
+    if media_type in JSON_TYPES:
+        try:
+            value, duplicates = decode_json(raw)
+        except MalformedJson as error:
+            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+        return Decoded(value, duplicates)
+    if media_type in YAML_TYPES:
+        return Decoded(decode_yaml(raw))
+    raise unsupported("application/json", "application/yaml")
+
+
+def decode_yaml(raw: bytes) -> Any:
+    """One YAML document. Raises StatusError 400."""
+    loader = _Loader(raw) if _printable(raw) else None
+    if loader is None:
+        raise bad_request("error converting YAML to JSON: yaml: control characters are not allowed")
+    try:
+        return loader.get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise bad_request(f"error converting YAML to JSON: {_one_line(error)}") from error
+    finally:
+        loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases, merge keys, time stamps and depth; keys are strings, as in JSON."""
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise yaml.YAMLError(f"nested deeper than {_MAX_DEPTH}")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        return {key if isinstance(key, str) else _key(key): value for key, value in mapping.items()}
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return "null" if key is None else str(key)
+
+
+def _printable(raw: bytes) -> bool:
+    try:
+        return not yaml.reader.Reader.NON_PRINTABLE.search(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _one_line(error: Exception) -> str:
+    return "yaml: " + " ".join(str(error).split())
+
+
+def go_type(value: Any) -> str:
+    """What Go's JSON decoder calls a value."""
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, int | float):
+        return "number"
+    return "array" if isinstance(value, list) else "null"

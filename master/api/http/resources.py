@@ -1,0 +1,342 @@
+"""Requests for resources: which verb of the registry each one is, with what its body and query say. Called by `ApiServer`."""
+
+import secrets
+from dataclasses import replace
+
+from aiohttp import web
+
+from master.api.http import bodies
+from master.api.http.field_validation import FieldValidation
+from master.api.http.forms import include_object, object_in_form, page_in_form
+from master.api.http.logs import PodLogs
+from master.api.http.negotiation import accepted
+from master.api.http.protocols import StreamingHandler
+from master.api.http.request_info import RequestInfo
+from master.api.http.responses import encoded
+from master.api.http.watches import WatchResponder, is_true
+from master.api.http.watches import parse as parse_watch
+from master.api.http.writes import Writes
+from master.api.kinds.kind import Kind
+from master.api.registry.listing import ListQuery
+from master.api.registry.registry import Registry, delete_options
+from master.api.registry.selection import Selection
+from master.api.registry.storage import decode
+from master.api.settings import ApiSettings
+from master.client.errors import Cause, StatusError, bad_request, invalid
+from master.client.protocol import DeleteOptions, Json, PatchType
+
+EVICTION = "io.k8s.api.policy.v1.Eviction"
+DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+
+_PATCH_TYPES: dict[str, PatchType] = {
+    "application/json-patch+json": "application/json-patch+json",
+    "application/merge-patch+json": "application/merge-patch+json",
+    "application/strategic-merge-patch+json": "application/strategic-merge-patch+json",
+}
+#: Verb of a request by what discovery calls it, for subresources that are streams.
+STREAMING = frozenset({"exec", "attach", "portforward"})
+#: apiVersion and kind of the bodies of subresources that are not the object itself.
+_BODIES = {"scale": ("autoscaling/v1", "Scale"), "binding": ("v1", "Binding"), "eviction": ("policy/v1", "Eviction")}
+_WRITTEN = frozenset({"", "status", "scale", "finalize"})
+
+
+class Resources:
+    def __init__(
+        self,
+        registry: Registry,
+        settings: ApiSettings,
+        writes: Writes,
+        *,
+        logs: PodLogs | None,
+        streaming: StreamingHandler | None,
+    ) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._writes = writes
+        self._logs = logs
+        self._streaming = streaming
+        self._watches = WatchResponder(registry, settings)
+
+    def serves(self, info: RequestInfo) -> bool:
+        return self._registry.kinds.get(info.group, info.version, info.resource) is not None
+
+    async def respond(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        """Raises StatusError."""
+        kind = self._registry.kind(info.ref)
+        if not kind.namespaced and info.namespace:
+            # RequestInfo counts a namespace itself as inside of itself.
+            if kind.plural != "namespaces":
+                raise page_not_found()
+            info = replace(info, namespace="")
+        if info.rest or (info.subresource and info.subresource not in kind.subresources):
+            raise page_not_found()
+        if kind.namespaced and info.name and not info.namespace:
+            raise page_not_found()
+        if info.subresource == "log":
+            return await self._log(request, info)
+        if info.subresource in STREAMING:
+            return await self._stream(request, info)
+        if not info.subresource and info.verb not in kind.verbs:
+            raise method_not_allowed()
+        match info.verb:
+            case "get":
+                return await self._get(request, info, kind)
+            case "list":
+                return await self._list(request, info, kind)
+            case "watch":
+                return await self._watch(request, info, kind)
+            case "create":
+                return await self._create(request, info, kind)
+            case "update" if info.name and info.subresource in _WRITTEN:
+                return await self._update(request, info, kind)
+            case "patch" if info.name and info.subresource in _WRITTEN - {"finalize"}:
+                return await self._patch(request, info, kind)
+            case "delete" if not info.subresource:
+                return await self._delete(request, info, kind)
+            case "deletecollection" if not info.subresource:
+                return await self._delete_collection(request, info, kind)
+        raise method_not_allowed()
+
+    # Reading
+
+    async def _get(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        if info.subresource in ("binding", "eviction", "finalize"):
+            raise method_not_allowed()
+        wanted = accepted(request.headers.get("Accept", ""))
+        raw = await self._registry.get(info.ref, info.namespace, info.name, subresource=info.subresource)
+        if wanted.form and info.subresource in ("", "status"):
+            raw = object_in_form(kind, raw, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml)
+
+    async def _list(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        page = await self._registry.page(kind, info.namespace, self._list_query(request, kind))
+        raw = page_in_form(kind, page, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml)
+
+    async def _watch(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.StreamResponse:
+        fields = request.query.get("fieldSelector", "")
+        if info.name:
+            fields = ",".join(filter(None, (fields, f"metadata.name={info.name}")))
+        selection = Selection(kind, label_selector=request.query.get("labelSelector", ""), field_selector=fields)
+        return await self._watches.respond(
+            request,
+            kind,
+            info.namespace,
+            parse_watch(request, selection, self._settings),
+            accepted=accepted(request.headers.get("Accept", "")),
+            include=include_object(request),
+        )
+
+    def _list_query(self, request: web.Request, kind: Kind) -> ListQuery:
+        query = request.query
+        limit = query.get("limit", "") or "0"
+        if not (limit.isascii() and limit.isdigit()):
+            raise bad_request(f'strconv.ParseInt: parsing "{limit}": invalid syntax')
+        return ListQuery(
+            Selection(kind, label_selector=query.get("labelSelector", ""), field_selector=query.get("fieldSelector", "")),
+            limit=int(limit),
+            continue_token=query.get("continue", ""),
+            resource_version=query.get("resourceVersion", ""),
+            resource_version_match=query.get("resourceVersionMatch", ""),
+        )
+
+    # Writing
+
+    async def _create(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        if info.name and not info.subresource:
+            raise method_not_allowed()
+        if info.subresource not in ("", "binding", "eviction"):
+            raise method_not_allowed()
+        if kind.namespaced and not info.namespace:
+            raise method_not_allowed()
+        wanted = accepted(request.headers.get("Accept", ""))
+        dry_run = _dry_run(request)
+        body, check = await self._body(request, info, kind)
+        registry = self._registry
+        if info.subresource == "eviction":
+            checked = check.check(EVICTION, body)
+            self._checked_delete_options(checked.get("deleteOptions") or {})
+            raw = await self._writes.finish(registry.evict(info.ref, info.namespace, info.name, checked, dry_run=dry_run))
+        elif info.subresource == "binding":
+            raw = await self._writes.finish(
+                registry.update(
+                    info.ref, info.namespace, info.name, body, subresource="binding", dry_run=dry_run, check=check.check
+                )
+            )
+        else:
+            raw = await self._writes.finish(
+                registry.create(info.ref, info.namespace, body, dry_run=dry_run, check=check.check)
+            )
+            raw = object_in_form(kind, raw, wanted, include_object(request))
+        return await encoded(request, raw, code=201, as_yaml=wanted.yaml, warnings=check.warnings)
+
+    async def _update(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        dry_run = _dry_run(request)
+        body, check = await self._body(request, info, kind)
+        raw = await self._writes.finish(
+            self._registry.update(
+                info.ref,
+                info.namespace,
+                info.name,
+                body,
+                subresource=info.subresource,
+                dry_run=dry_run,
+                check=check.check,
+            )
+        )
+        if info.subresource != "scale":
+            raw = object_in_form(kind, raw, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml, warnings=check.warnings)
+
+    async def _patch(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        dry_run = _dry_run(request)
+        patch_type = _PATCH_TYPES.get(bodies.content_type(request))
+        if patch_type is None:
+            raise bodies.unsupported(*_PATCH_TYPES)
+        raw_body = await self._read(request)
+        patch = bodies.decode(raw_body, "application/json").value
+        if not isinstance(patch, list if patch_type == "application/json-patch+json" else dict):
+            raise bad_request("error decoding patch: json: cannot unmarshal the patch into Go value of its type")
+        check = FieldValidation.of(request, self._registry.schemas, kind=kind.kind, version=kind.version)
+        raw = await self._writes.finish(
+            self._registry.patch(
+                info.ref,
+                info.namespace,
+                info.name,
+                patch_type,
+                patch,
+                subresource=info.subresource,
+                dry_run=dry_run,
+                check=check.check_patched,
+            )
+        )
+        if info.subresource != "scale":
+            raw = object_in_form(kind, raw, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml, warnings=check.warnings)
+
+    async def _delete(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        options = await self._delete_options(request)
+        raw = await self._writes.finish(self._registry.delete(info.ref, info.namespace, info.name, options))
+        raw = object_in_form(kind, raw, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml)
+
+    async def _delete_collection(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        options = await self._delete_options(request)
+        query = self._list_query(request, kind)
+        page = await self._writes.finish(self._registry.delete_collection(kind, info.namespace, query, options))
+        raw = page_in_form(kind, page, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml)
+
+    # Bodies
+
+    async def _read(self, request: web.Request) -> bytes:
+        settings = self._settings
+        return await bodies.read(request, limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
+
+    async def _body(self, request: web.Request, info: RequestInfo, kind: Kind) -> tuple[Json, FieldValidation]:
+        """The object that was sent, of the right apiVersion and kind, and how it is to be checked."""
+        media_type = bodies.content_type(request)
+        if media_type not in bodies.JSON_TYPES | bodies.YAML_TYPES:
+            raise bodies.unsupported("application/json", "application/yaml")
+        decoded = bodies.decode_object(await self._read(request), media_type)
+        body: Json = decoded.value
+        api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
+        _check_type(body, api_version, name)
+        metadata = body.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            what = bodies.go_type(metadata)
+            why = f"json: cannot unmarshal {what} into Go struct field {name}.metadata of type v1.ObjectMeta"
+            raise bad_request(f'{name} in version "{kind.version}" cannot be handled as a {name}: {why}')
+        version = api_version.rpartition("/")[2]
+        check = FieldValidation.of(request, self._registry.schemas, kind=name, version=version, duplicates=decoded.duplicates)
+        return body, check
+
+    async def _delete_options(self, request: web.Request) -> DeleteOptions:
+        """DeleteOptions from the body, or from the query when there is none."""
+        raw = await self._read(request)
+        dry_run = _dry_run(request)
+        if raw.strip():
+            media_type = bodies.content_type(request)
+            if media_type not in bodies.JSON_TYPES | bodies.YAML_TYPES:
+                raise bodies.unsupported("application/json", "application/yaml")
+            body: Json = bodies.decode_object(raw, media_type).value
+            if body.get("kind") not in (None, "", "DeleteOptions"):
+                raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {body['kind']}")
+            return self._checked_delete_options(body, dry_run=dry_run)
+        query = request.query
+        body = {}
+        if grace := query.get("gracePeriodSeconds", ""):
+            try:
+                body["gracePeriodSeconds"] = int(grace)
+            except ValueError:
+                raise bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax') from None
+        if policy := query.get("propagationPolicy", ""):
+            body["propagationPolicy"] = policy
+        if orphan := query.get("orphanDependents", ""):
+            body["orphanDependents"] = is_true(orphan)
+        return delete_options(body, dry_run=dry_run)
+
+    def _checked_delete_options(self, body: Json, *, dry_run: bool = False) -> DeleteOptions:
+        check = FieldValidation(self._registry.schemas, "Ignore", kind="DeleteOptions", version="v1")
+        return delete_options(check.check(DELETE_OPTIONS, body), dry_run=dry_run)
+
+    # Streams
+
+    async def _log(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        if info.verb != "get":
+            raise method_not_allowed()
+        pod = decode(await self._registry.get(info.ref, info.namespace, info.name))
+        if self._logs is None:
+            raise _no_streams()
+        return await self._logs.respond(request, pod, secrets.token_hex(16))
+
+    async def _stream(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        if info.verb not in ("get", "create"):
+            raise method_not_allowed()
+        pod = decode(await self._registry.get(info.ref, info.namespace, info.name))
+        if self._streaming is None:
+            raise _no_streams()
+        return await self._streaming.handle(request, pod, info.subresource)
+
+
+def page_not_found() -> StatusError:
+    return StatusError(404, "NotFound", "the server could not find the requested resource", details={})
+
+
+def method_not_allowed() -> StatusError:
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+def _no_streams() -> StatusError:
+    return StatusError(503, "ServiceUnavailable", "nodes cannot be reached: this server carries no streams")
+
+
+def _dry_run(request: web.Request) -> bool:
+    asked = request.query.getall("dryRun", [])
+    wrong = [value for value in asked if value not in ("", "All")]
+    if wrong:
+        text = f'Unsupported value: []string{{"{wrong[0]}"}}: supported values: "All"'
+        raise invalid("CreateOptions", "meta.k8s.io", "", [Cause("dryRun", "FieldValueNotSupported", text)])
+    return "All" in asked
+
+
+def _check_type(body: Json, api_version: str, kind: str) -> None:
+    """Raises StatusError 400 when the body says that it is something else."""
+    sent_version, sent_kind = body.get("apiVersion") or api_version, body.get("kind") or kind
+    if not isinstance(sent_version, str) or not isinstance(sent_kind, str):
+        raise bad_request("couldn't get version/kind; json parse error: apiVersion and kind must be strings")
+    if sent_kind != kind:
+        raise bad_request(
+            f'{sent_kind} in version "{sent_version.rpartition("/")[2]}" cannot be handled as a {kind}: '
+            f'no kind "{sent_kind}" is served at this path'
+        )
+    if sent_version != api_version:
+        raise bad_request(
+            f"the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
+        )
+    body["apiVersion"], body["kind"] = api_version, kind

@@ -1,0 +1,226 @@
+"""Everything that is no resource: discovery, OpenAPI, version, health, metrics, reviews, and how nodes join."""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from master.api.auth.protocol import UserInfo
+from master.api.auth.reviews import SelfReviews
+from master.api.discovery.documents import AggregatedVersion, Discovery
+from master.api.discovery.openapi import OpenApiDocuments
+from master.api.discovery.subresources import REVIEWS
+from master.api.http import bodies
+from master.api.http.health import PATHS as HEALTH_PATHS
+from master.api.http.health import Health
+from master.api.http.negotiation import media_types
+from master.api.http.protocols import Joiner
+from master.api.http.request_info import RequestInfo
+from master.api.http.resources import method_not_allowed, page_not_found
+from master.api.http.responses import encoded, json_response
+from master.api.settings import ApiSettings
+from master.client.errors import StatusError, bad_request
+from proto.version import KUBERNETES_VERSION, VERSION
+
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_PROTOBUFS = frozenset({_PROTOBUF, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"})
+_REVIEWS = {(review.group, review.version, review.plural): review for review in REVIEWS}
+
+
+class SystemPaths:
+    def __init__(
+        self,
+        settings: ApiSettings,
+        *,
+        discovery: Discovery,
+        openapi: OpenApiDocuments | None,
+        reviews: SelfReviews,
+        health: Health,
+        metrics: CollectorRegistry,
+        joiner: Joiner | None,
+    ) -> None:
+        self._settings = settings
+        self._discovery = discovery
+        self._openapi = openapi
+        self._reviews = reviews
+        self._health = health
+        self._metrics = metrics
+        self._joiner = joiner
+
+    def serves_review(self, info: RequestInfo) -> bool:
+        return (info.group, info.version, info.resource) in _REVIEWS
+
+    async def respond(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
+        """Raises StatusError 404 for a path that is none of these."""
+        path = info.path.rstrip("/") or "/"
+        if self.serves_review(info):
+            return await self._review(request, info, user)
+        if info.is_resource:
+            raise page_not_found()
+        if path == "/wherry/v1/join":
+            return await self._join(request, user)
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_allowed() if self._knows(path) else page_not_found()
+        if path in HEALTH_PATHS:
+            return self._health.respond(request)
+        match path.strip("/").split("/"):
+            case [""]:
+                return json_response({"paths": self._paths()})
+            case ["version"]:
+                return json_response(dict(version()))
+            case ["metrics"]:
+                return web.Response(body=generate_latest(self._metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            case ["api"]:
+                return await self._root(request, core=True)
+            case ["apis"]:
+                return await self._root(request, core=False)
+            case ["api", found]:
+                return await self._document(request, self._discovery.resource_list("", found))
+            case ["apis", group]:
+                return await self._document(request, self._discovery.group(group))
+            case ["apis", group, found]:
+                return await self._document(request, self._discovery.resource_list(group, found))
+            case ["openapi", *below] if self._openapi is not None:
+                return await self._openapi_document(request, self._openapi, below)
+            case ["wherry", "v1", "ca"] if self._joiner is not None:
+                return web.Response(body=self._joiner.ca_pem(), headers={"Content-Type": "application/x-pem-file"})
+        raise page_not_found()
+
+    def _knows(self, path: str) -> bool:
+        return path in HEALTH_PATHS or path.split("/")[1] in ("api", "apis", "openapi", "version", "metrics")
+
+    # Discovery
+
+    async def _root(self, request: web.Request, *, core: bool) -> web.StreamResponse:
+        aggregated = _aggregated_version(request)
+        if aggregated is not None:
+            document = self._discovery.aggregated(core=core, version=aggregated)
+            media_type = f"application/json;g=apidiscovery.k8s.io;v={aggregated};as=APIGroupDiscoveryList"
+            return await self._tagged(request, orjson.dumps(document), media_type)
+        if core:
+            return json_response(self._discovery.api_versions(request.host))
+        return json_response(self._discovery.group_list())
+
+    async def _document(self, request: web.Request, document: "dict[str, object] | None") -> web.StreamResponse:
+        if document is None:
+            raise page_not_found()
+        return await encoded(request, orjson.dumps(document))
+
+    def _paths(self) -> list[str]:
+        groups = [(group, found) for group, versions in self._discovery.groups.items() for found in versions]
+        paths = {f"/apis/{group}/{found}" if group else f"/api/{found}" for group, found in groups}
+        paths |= {f"/apis/{group}" for group, _ in groups if group}
+        return sorted(paths | {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version"} | HEALTH_PATHS)
+
+    # OpenAPI
+
+    async def _openapi_document(
+        self, request: web.Request, documents: OpenApiDocuments, below: "list[str]"
+    ) -> web.StreamResponse:
+        match below:
+            case ["v2"]:
+                return await self._openapi_v2(request, documents)
+            case ["v3"]:
+                return json_response(_openapi_v3_index(documents))
+            case ["v3", *path]:
+                return await self._openapi_v3(request, documents, "/".join(path))
+        raise page_not_found()
+
+    async def _openapi_v2(self, request: web.Request, documents: OpenApiDocuments) -> web.StreamResponse:
+        for media in media_types(request.headers.get("Accept", "") or "*/*"):
+            if media.name in _PROTOBUFS:
+                return await self._tagged(request, documents.v2_protobuf(), media.name)
+            if media.name in ("application/json", "*/*", "application/*"):
+                return await self._tagged(request, documents.v2_json(), "application/json")
+        raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: application/json, {_PROTOBUF}")
+
+    async def _openapi_v3(self, request: web.Request, documents: OpenApiDocuments, path: str) -> web.StreamResponse:
+        document = documents.v3_paths().get(path)
+        if document is None:
+            raise page_not_found()
+        media = {media.name for media in media_types(request.headers.get("Accept", "") or "*/*")}
+        if not media & {"application/json", "*/*", "application/*"}:
+            raise StatusError(406, "NotAcceptable", "only the following media types are accepted: application/json")
+        return await self._tagged(request, document, "application/json")
+
+    async def _tagged(self, request: web.Request, raw: bytes, media_type: str) -> web.StreamResponse:
+        """An answer with an ETag; 304 when the client has it already."""
+        tag = f'"{_hash(raw)}"'
+        headers = {"ETag": tag, "Content-Type": media_type, "Vary": "Accept", "Cache-Control": "public, must-revalidate"}
+        if tag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        return await encoded(request, raw, headers=headers)
+
+    # Reviews and joining
+
+    async def _review(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
+        if info.verb != "create" or info.name:
+            raise method_not_allowed()
+        review = _REVIEWS[(info.group, info.version, info.resource)]
+        body = await self._object(request)
+        if body.get("kind") not in (None, "", review.kind):
+            raise bad_request(f"{body['kind']} cannot be handled as a {review.kind}")
+        if not isinstance(body.get("spec"), dict | None):
+            raise bad_request("spec must be an object")
+        body["apiVersion"], body["kind"] = review.api_version, review.kind
+        metadata = body.get("metadata")
+        body["metadata"] = metadata if isinstance(metadata, dict) else {}
+        return json_response(self._reviews.respond(user, review.plural, body), code=201)
+
+    async def _join(self, request: web.Request, user: UserInfo) -> web.StreamResponse:
+        if self._joiner is None:
+            raise page_not_found()
+        if request.method != "POST":
+            raise method_not_allowed()
+        return json_response(await self._joiner.join(user, await self._object(request)), code=201)
+
+    async def _object(self, request: web.Request) -> "dict[str, object]":
+        settings = self._settings
+        raw = await bodies.read(request, limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
+        decoded: dict[str, object] = bodies.decode_object(raw, bodies.content_type(request)).value
+        return decoded
+
+
+def version() -> Mapping[str, str]:
+    """GET /version: the Kubernetes release that is followed; clients compare it with their own."""
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": f"v{KUBERNETES_VERSION}+wherry.{VERSION}",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": f"CPython {platform.python_version()}",
+        "platform": f"linux/{platform.machine()}",
+    }
+
+
+def _openapi_v3_index(documents: OpenApiDocuments) -> "dict[str, object]":
+    return {
+        "paths": {
+            path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={_hash(document)}"}
+            for path, document in documents.v3_paths().items()
+        }
+    }
+
+
+def _aggregated_version(request: web.Request) -> AggregatedVersion | None:
+    """Which aggregated discovery the client prefers to the plain one, if any."""
+    for media in media_types(request.headers.get("Accept", "")):
+        if media.get("as") == "APIGroupDiscoveryList" and media.get("g") == "apidiscovery.k8s.io":
+            if media.get("v") == "v2":
+                return "v2"
+            if media.get("v") == "v2beta1":
+                return "v2beta1"
+        elif media.name in ("application/json", "*/*") and not media.get("as"):
+            return None
+    return None
+
+
+def _hash(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest().upper()[:32]

@@ -1,0 +1,398 @@
+"""Registry: Kubernetes' verbs on declared kinds, below HTTP (the implementation of `master.client.protocol.Verbs`).
+
+Called by `master.api.http` for clients outside, and by `master.client.local` for controllers, scheduler and fleet in process.
+Each write is one compare-and-set; what depends on the old object is tried again when another writer was faster. An update
+that changes nothing is not written. A response is given when the write is on disk and the watch cache shows it.
+
+Authentication, authorisation, content negotiation and the checking of bodies against schemas happen before (`Check`).
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from master.api.admission.chain import AdmissionChain
+from master.api.admission.protocol import AdmissionRequest
+from master.api.allocation.protocol import Allocator, Reservation
+from master.api.kinds.kind import Kind
+from master.api.kinds.registry import Kinds
+from master.api.patch.json_patch import apply_json_patch
+from master.api.patch.merge_patch import apply_merge_patch
+from master.api.patch.strategic_merge import apply_strategic_merge
+from master.api.registry import deletion
+from master.api.registry.listing import Lister, ListQuery, Page
+from master.api.registry.metadata import (
+    begin_life,
+    check_name,
+    check_namespace,
+    check_preconditions,
+    generated_name,
+)
+from master.api.registry.selection import Selection
+from master.api.registry.storage import Storage, Stored, encode, key_of, prefix_of, updated_elsewhere
+from master.api.registry.strategies.registry import STRATEGIES
+from master.api.registry.strategies.strategy import Strategy
+from master.api.registry.watching import ObjectWatch, open_watch, shown
+from master.api.schema.schemas import Schemas, TypeMismatch
+from master.client.errors import StatusError, bad_request, invalid
+from master.client.protocol import DeleteOptions, Json, PatchType, RawEvent, RawList, ResourceRef
+from master.store.cache import WatchCache
+from master.store.protocol import Conflict, Store
+
+#: How often a write is tried against newer versions of its object (kube-apiserver's MaxRetryWhenPatchConflicts).
+_ATTEMPTS = 5
+#: How often another name is generated when the one generated is taken (KEP-4420).
+_NAME_ATTEMPTS = 8
+
+#: Gives a body in the form of the schema of this name, as it is to be stored. Raises StatusError 400 or 422.
+Check = Callable[[str, Json], Json]
+
+
+class Registry:
+    def __init__(
+        self,
+        store: Store,
+        cache: WatchCache,
+        *,
+        kinds: Kinds,
+        schemas: Schemas,
+        allocators: Mapping[ResourceRef, Allocator],
+    ) -> None:
+        self.kinds = kinds
+        self.schemas = schemas
+        self.storage = Storage(store, cache)
+        self._cache = cache
+        self._lister = Lister(cache)
+        self._admission = AdmissionChain(self.storage)
+        self._allocators = allocators
+
+    async def open(self) -> None:
+        """Learn what is allocated; call once the watch cache is in sync and before anything writes."""
+        for resource, allocator in self._allocators.items():
+            objects, _ = self._cache.list(prefix_of(self.kind(resource)))
+            allocator.rebuild((cached.key, cached.decode()) for cached in objects)
+
+    def kind(self, resource: ResourceRef) -> Kind:
+        """Raises StatusError 404 for a resource that is not served."""
+        kind = self.kinds.get(resource.group, resource.version, resource.plural)
+        if kind is None:
+            raise StatusError(404, "NotFound", "the server could not find the requested resource", details={})
+        return kind
+
+    # Reading
+
+    async def get(self, resource: ResourceRef, namespace: str, name: str, *, subresource: str = "") -> bytes:
+        kind = self.kind(resource)
+        if subresource in ("", "status"):
+            cached = self._cache.get(key_of(kind, namespace, name))
+            if cached is not None:
+                return shown(kind, cached)
+            return encode((await self.storage.fetch(kind, namespace, name, fresh=True)).obj)
+        stored = await self.storage.fetch(kind, namespace, name)
+        return encode(_strategy(kind, subresource).view(kind, stored.obj))
+
+    async def list(
+        self, resource: ResourceRef, namespace: str, *, label_selector: str = "", field_selector: str = ""
+    ) -> RawList:
+        kind = self.kind(resource)
+        selection = Selection(kind, label_selector=label_selector, field_selector=field_selector)
+        page = await self._lister.list(kind, namespace, ListQuery(selection))
+        return RawList([shown(kind, cached) for cached in page.objects], page.revision)
+
+    async def page(self, kind: Kind, namespace: str, query: ListQuery) -> Page:
+        """A list with all that HTTP can ask for."""
+        return await self._lister.list(kind, namespace, query)
+
+    async def watch(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        *,
+        revision: int,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[Sequence[RawEvent]]:
+        kind = self.kind(resource)
+        selection = Selection(kind, label_selector=label_selector, field_selector=field_selector)
+        with self.open_watch(kind, namespace, revision, selection) as events:
+            async for batch in events:
+                yield batch
+
+    def open_watch(self, kind: Kind, namespace: str, revision: int, selection: Selection) -> ObjectWatch:
+        """A watch for HTTP, which also needs the revision for bookmarks. Raises StatusError 410."""
+        return open_watch(self._cache, kind, namespace, revision, selection)
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that reads show."""
+        return self._cache.revision
+
+    # Writing
+
+    async def create(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        body: Json,
+        *,
+        dry_run: bool = False,
+        check: Check | None = None,
+    ) -> bytes:
+        kind = self.kind(resource)
+        obj = (check or self._normalized)(kind.definition, body)
+        given = obj.get("metadata") or {}
+        prefix = "" if given.get("name") else given.get("generateName") or ""
+        begin_life(kind, namespace, obj)
+        kind.prepare_for_create(obj)
+        kind.default(obj)
+        name = obj["metadata"].get("name", "")
+        request = AdmissionRequest("CREATE", resource, kind.kind, namespace, name)
+        await self._admission.admit(request, obj)
+        causes = kind.validate(obj, None)
+        if causes:
+            raise invalid(kind.kind, kind.group, name, causes)
+        for attempt in range(_NAME_ATTEMPTS):
+            try:
+                return encode((await self._store_new(kind, obj, dry_run=dry_run)).obj)
+            except StatusError as error:
+                if not prefix or error.reason != "AlreadyExists" or attempt == _NAME_ATTEMPTS - 1:
+                    raise
+                obj["metadata"]["name"] = generated_name(prefix)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def update(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        name: str,
+        body: Json,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        check: Check | None = None,
+    ) -> bytes:
+        kind = self.kind(resource)
+        strategy = _strategy(kind, subresource)
+        body = (check or self._normalized)(strategy.definition(kind), body)
+        metadata = body.get("metadata") or {}
+        if subresource != "binding":
+            check_name(name, metadata)
+        check_namespace(kind, namespace, metadata)
+        wanted = metadata.get("resourceVersion") or ""
+        for attempt in range(_ATTEMPTS):
+            stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
+            if subresource != "binding":
+                check_preconditions(kind, stored.obj, uid=metadata.get("uid"), resource_version=None)
+                if wanted and wanted != str(stored.revision):
+                    raise updated_elsewhere(kind, name)
+            try:
+                return await self._write(kind, strategy, subresource, stored, body, dry_run=dry_run)
+            except Conflict:
+                if wanted:
+                    raise updated_elsewhere(kind, name) from None
+        raise updated_elsewhere(kind, name)
+
+    async def patch(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        name: str,
+        patch_type: PatchType,
+        body: Any,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        check: Check | None = None,
+    ) -> bytes:
+        kind = self.kind(resource)
+        strategy = _strategy(kind, subresource)
+        definition = strategy.definition(kind)
+        for attempt in range(_ATTEMPTS):
+            stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
+            view = strategy.view(kind, stored.obj)
+            patched = (check or self._normalized)(definition, self._patched(definition, view, patch_type, body))
+            metadata = patched.get("metadata")
+            if not isinstance(metadata, dict):
+                raise bad_request("the patch removes the object's metadata")
+            check_name(name, metadata)
+            check_namespace(kind, namespace, metadata)
+            if metadata.get("uid") not in (None, "", stored.obj["metadata"]["uid"]):
+                check_preconditions(kind, stored.obj, uid=metadata["uid"], resource_version=None)
+            wanted = metadata.get("resourceVersion") or ""
+            if wanted and wanted != str(stored.revision):
+                raise updated_elsewhere(kind, name)
+            try:
+                return await self._write(kind, strategy, subresource, stored, patched, dry_run=dry_run)
+            except Conflict:
+                continue
+        raise updated_elsewhere(kind, name)
+
+    async def delete(self, resource: ResourceRef, namespace: str, name: str, options: DeleteOptions) -> bytes:
+        kind = self.kind(resource)
+        for attempt in range(_ATTEMPTS):
+            stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
+            check_preconditions(kind, stored.obj, uid=options.uid, resource_version=options.resource_version)
+            request = AdmissionRequest("DELETE", resource, kind.kind, namespace, name, old=stored.obj)
+            await self._admission.admit(request, stored.obj)
+            outcome = deletion.begin(kind, stored.obj, options)
+            try:
+                match outcome:
+                    case deletion.Pending():
+                        return encode(stored.obj)
+                    case deletion.Marked(obj=obj):
+                        if options.dry_run:
+                            return encode(obj)
+                        return encode((await self.storage.replace(kind, obj, expected=stored.revision)).obj)
+                    case deletion.Removed():
+                        if not options.dry_run:
+                            await self._remove(kind, stored)
+                        return encode(_removed(kind, stored.obj))
+            except Conflict:
+                continue
+        raise updated_elsewhere(kind, name)
+
+    async def delete_collection(self, kind: Kind, namespace: str, query: ListQuery, options: DeleteOptions) -> Page:
+        """Delete each object of a list; what is gone already is fine. The page is what was found before."""
+        page = await self._lister.list(kind, namespace, query)
+        for cached in page.objects:
+            try:
+                await self.delete(kind.resource, cached.namespace, cached.name, options)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+        return page
+
+    async def evict(self, resource: ResourceRef, namespace: str, name: str, body: Json, *, dry_run: bool = False) -> bytes:
+        """pods/eviction: delete a pod as its (checked) Eviction says. PodDisruptionBudgets are not served yet."""
+        check_name(name, body.get("metadata") or {})
+        options = delete_options(body.get("deleteOptions") or {}, dry_run=dry_run)
+        await self.delete(resource, namespace, name, options)
+        return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+
+    # How it is done
+
+    async def _store_new(self, kind: Kind, obj: Json, *, dry_run: bool) -> Stored:
+        reservation = self._reserve(kind, obj, None)
+        if dry_run:
+            if reservation:
+                reservation.rollback()
+            return Stored(obj, 0)
+        return await self._settled(kind, obj, reservation, expected=0)
+
+    async def _write(
+        self, kind: Kind, strategy: Strategy, subresource: str, stored: Stored, body: Json, *, dry_run: bool
+    ) -> bytes:
+        """One attempt to bring a body into an object. Raises the store's Conflict."""
+        old = stored.obj
+        obj = strategy.merge(kind, old, body)
+        metadata = obj["metadata"]
+        name = metadata["name"]
+        request = AdmissionRequest("UPDATE", kind.resource, kind.kind, metadata.get("namespace", ""), name, subresource, old)
+        await self._admission.admit(request, obj)
+        causes = strategy.validate(kind, obj, old)
+        if causes:
+            raise invalid(kind.kind, kind.group, name, causes)
+        reservation = self._reserve(kind, obj, old) if not subresource else None
+        if dry_run or obj == old:
+            if reservation:
+                reservation.rollback()
+            return encode(strategy.view(kind, obj))
+        if deletion.is_complete(kind, obj):
+            if reservation:
+                reservation.rollback()
+            await self._remove(kind, stored)
+            return encode(strategy.view(kind, obj))
+        written = await self._settled(kind, obj, reservation, expected=stored.revision)
+        return encode(strategy.view(kind, written.obj))
+
+    async def _settled(self, kind: Kind, obj: Json, reservation: Reservation | None, *, expected: int) -> Stored:
+        """Write an object and settle what was reserved for it."""
+        try:
+            if expected == 0:
+                written = await self.storage.create(kind, obj)
+            else:
+                written = await self.storage.replace(kind, obj, expected=expected)
+        except (Conflict, StatusError):
+            if reservation:
+                reservation.rollback()
+            raise
+        if reservation:
+            reservation.commit()
+        return written
+
+    async def _remove(self, kind: Kind, stored: Stored) -> None:
+        metadata = stored.obj["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        await self.storage.remove(kind, namespace, name, expected=stored.revision)
+        allocator = self._allocators.get(kind.storage)
+        if allocator:
+            allocator.release(key_of(kind, namespace, name))
+
+    def _reserve(self, kind: Kind, obj: Json, old: Json | None) -> Reservation | None:
+        allocator = self._allocators.get(kind.storage)
+        if allocator is None:
+            return None
+        metadata = obj["metadata"]
+        return allocator.reserve(key_of(kind, metadata.get("namespace", ""), metadata["name"]), obj, old)
+
+    def _normalized(self, definition: str, body: Json) -> Json:
+        """The check of callers in process: they write typed objects, but not always in canonical form."""
+        try:
+            return self.schemas.normalize(definition, body).object
+        except TypeMismatch as error:
+            raise bad_request(str(error)) from error
+
+    def _patched(self, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
+        # What they return may share parts with the view; normalizing copies it afterwards.
+        if patch_type == "application/json-patch+json":
+            patched = apply_json_patch(view, body)
+        elif patch_type == "application/merge-patch+json":
+            patched = apply_merge_patch(view, body)
+        else:
+            patched = apply_strategic_merge(view, body, definition=definition, schemas=self.schemas)
+        if not isinstance(patched, dict):
+            raise bad_request("the patch does not leave an object")
+        return patched
+
+
+def delete_options(body: Json, *, dry_run: bool = False) -> DeleteOptions:
+    """metav1.DeleteOptions as JSON. Raises StatusError 400."""
+    preconditions = body.get("preconditions") or {}
+    grace = body.get("gracePeriodSeconds")
+    policy: Any = body.get("propagationPolicy")
+    orphan = body.get("orphanDependents")
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
+        raise bad_request("gracePeriodSeconds must be an integer")
+    if policy not in (None, "Orphan", "Background", "Foreground"):
+        text = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise bad_request(f"DeleteOptions.meta.k8s.io is invalid: propagationPolicy: {text}")
+    if policy is None and isinstance(orphan, bool):
+        policy = "Orphan" if orphan else "Background"
+    return DeleteOptions(
+        grace_period_seconds=grace,
+        propagation_policy=policy,
+        uid=preconditions.get("uid") or None,
+        resource_version=preconditions.get("resourceVersion") or None,
+        dry_run=dry_run or bool(body.get("dryRun")),
+    )
+
+
+def _strategy(kind: Kind, subresource: str) -> Strategy:
+    strategy = STRATEGIES.get(subresource)
+    if strategy is None or (subresource and subresource not in kind.subresources):
+        raise StatusError(404, "NotFound", "the server could not find the requested resource", details={})
+    return strategy
+
+
+def _removed(kind: Kind, obj: Json) -> Json:
+    """What a client gets for an object that is gone: a pod as it was, of others a Status."""
+    if (kind.group, kind.plural) == ("", "pods"):
+        return obj
+    metadata = obj["metadata"]
+    details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata["uid"]}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }

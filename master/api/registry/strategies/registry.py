@@ -1,0 +1,17 @@
+"""Which strategy updates the object ("") and each subresource."""
+
+from collections.abc import Mapping
+
+from master.api.registry.strategies.binding import Binding
+from master.api.registry.strategies.finalize import Finalize
+from master.api.registry.strategies.scale import Scale
+from master.api.registry.strategies.strategy import Strategy
+from master.api.registry.strategies.whole import Status, Whole
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "": Whole(),
+    "status": Status(),
+    "scale": Scale(),
+    "finalize": Finalize(),
+    "binding": Binding(),
+}
