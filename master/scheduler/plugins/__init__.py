@@ -1,0 +1,1 @@
+"""The scheduler's plugins, one file each; see `master.scheduler.framework` for what a file must hold."""
