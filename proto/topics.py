@@ -21,7 +21,7 @@ from dataclasses import dataclass
 ROOT = "wherry"
 NODE_USER_PREFIX = "system:node:"
 _CLUSTER_SCOPE = "-"
-_SAFE_LEVEL = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._:]{0,252}\Z")
+_SAFE_LEVEL = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._:]{0,269}\Z")
 
 
 def _level(value: str) -> str:

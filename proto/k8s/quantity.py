@@ -7,7 +7,7 @@ import re
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 
-_FORM = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})\Z")
+_FORM = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})\Z", re.ASCII)
 _SUFFIXES = {
     "": Decimal(1),
     "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
