@@ -27,14 +27,16 @@ _log = logging.getLogger(__name__)
 
 Mode = Literal["nftables", "userspace", "auto"]
 
-#: Seconds between full syncs. It is stretched so that checking never takes more than a fiftieth of the time.
-FULL_SYNC_SECONDS = 30.0
+#: Full syncs are spread so that checking never takes more than a fiftieth of the time.
 _CHECK_SHARE = 50
 _RETRY_FIRST, _RETRY_LAST = 0.5, 30.0
 
 
 class KubeProxy:
-    """`node_port_addresses`: CIDRs of the node's addresses that answer on node ports; empty for all, 127.0.0.1 too."""
+    """`node_port_addresses`: CIDRs of the node's addresses that answer on node ports; empty for all, 127.0.0.1 too.
+
+    `sync_period`: seconds between full syncs, as kube-proxy's option of that name.
+    """
 
     def __init__(
         self,
@@ -43,11 +45,13 @@ class KubeProxy:
         desired: DesiredState,
         mode: Mode = "auto",
         node_port_addresses: Sequence[str] = (),
+        sync_period: float = 30.0,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self._desired = desired
         self._mode: Mode = mode
         self._node_port_addresses = tuple(node_port_addresses)
+        self._sync_period = sync_period
         self._services = ServiceMap(node_name)
         self._metrics = ProxyMetrics(registry)
         self._known: dict[ObjectKey, set[ServicePortName]] = {}
@@ -79,7 +83,7 @@ class KubeProxy:
                 if started >= next_full or any(change.resource == "node" for change in pending):
                     await self._sync_all(backend)
                     ended = time.monotonic()
-                    next_full = ended + max(FULL_SYNC_SECONDS, _CHECK_SHARE * (ended - started))
+                    next_full = ended + max(self._sync_period, _CHECK_SHARE * (ended - started))
                 else:
                     await self._sync(backend, pending)
                 self._problem, retry = "", _RETRY_FIRST
@@ -141,14 +145,13 @@ class KubeProxy:
         wanted: list[ServicePort] = []
         gone: list[ServicePortName] = []
         changed = self._services.update(self._desired, services=services, slices=slices)
-        if not changed:
-            return
         for key in sorted(changed):
             ports = self._services.ports(key)
             wanted += ports.values()
             gone += sorted(self._known.get(key, set()) - set(ports))
-        with self._metrics.sync_duration.time():
-            await backend.sync(wanted, gone)
+        if wanted or gone:
+            with self._metrics.sync_duration.time():
+                await backend.sync(wanted, gone)
         for key in changed:
             names = set(self._services.ports(key))
             if names:

@@ -27,6 +27,7 @@ SLOT_SIZE = 1 << 16
 
 _ADDRESS_KEY = "ipv4_addr . inet_proto . inet_service"
 _PORT_KEY = "inet_proto . inet_service"
+_PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def base(options: NftOptions) -> str:
     node_addresses = "fib daddr type local"
     if options.node_port_addresses:
         node_addresses += f" ip daddr {{ {', '.join(options.node_port_addresses)} }}"
-    reject_unknown = f"ip daddr {options.service_cidr} goto reject" if options.service_cidr else ""
+    reject_unknown = f"ip daddr {options.service_cidr} goto refuse" if options.service_cidr else ""
     from_outside = ""
     if options.cluster_cidr and options.service_cidr:
         # Else the answer would not come back through this node.
@@ -52,6 +53,14 @@ def base(options: NftOptions) -> str:
             f"ct status dnat ct original ip daddr {options.service_cidr} "
             f"ip saddr != {options.cluster_cidr} fib saddr type != local masquerade"
         )
+    declarations = "\n".join(f"\tset masquerade-node-ports-{one} {{ type inet_service; }}" for one in _PROTOCOLS)
+    no_cluster_ip = f"ct original ip daddr != {options.service_cidr} " if options.service_cidr else ""
+    # One rule each: nft knows `ct original proto-dst` in no concatenation.
+    node_ports = "\n".join(
+        f"\t\tfib saddr type != local {no_cluster_ip}meta l4proto {one} "
+        f"ct original proto-dst @masquerade-node-ports-{one} masquerade"
+        for one in _PROTOCOLS
+    )
     return f"""
 table {TABLE} {{
 	comment "wherry: Services"
@@ -60,10 +69,10 @@ table {TABLE} {{
 	map no-endpoints {{ type {_ADDRESS_KEY} : verdict; }}
 	map no-endpoint-node-ports {{ type {_PORT_KEY} : verdict; }}
 	set hairpins {{ type ipv4_addr . ipv4_addr; }}
-	set masquerade-services {{ type {_ADDRESS_KEY}; }}
-	set masquerade-node-ports {{ type {_PORT_KEY}; }}
+	set masquerade-addresses {{ type ipv4_addr; }}
+{declarations}
 
-	chain reject {{
+	chain refuse {{
 		meta l4proto tcp reject with tcp reset
 		reject with icmp port-unreachable
 	}}
@@ -84,8 +93,8 @@ table {TABLE} {{
 		ct status & dnat == 0 accept
 		ip saddr . ip daddr @hairpins masquerade
 		ip saddr 127.0.0.0/8 oifname != "lo" masquerade
-		ct original ip daddr . meta l4proto . ct original proto-dst @masquerade-services masquerade
-		fib saddr type != local meta l4proto . ct original proto-dst @masquerade-node-ports masquerade
+		ct original ip daddr @masquerade-addresses masquerade
+{node_ports}
 		{from_outside}
 	}}
 	chain no-endpoints-check {{
@@ -194,9 +203,10 @@ class _FragmentBuilder:
                 key = f"{self._protocol} . {port.node_port}"
                 self._map("node-ports", "no-endpoint-node-ports", key, target, has_any=bool(port.cluster_endpoints))
             if not port.external_local:
-                self._elements |= {("masquerade-services", key): "" for key in external}
+                # Else the endpoint would answer the client directly. (By address only: see `base`.)
+                self._elements |= {("masquerade-addresses", ip): "" for ip in port.external_ips}
                 if port.node_port:
-                    self._elements["masquerade-node-ports", f"{self._protocol} . {port.node_port}"] = ""
+                    self._elements[f"masquerade-node-ports-{self._protocol}", str(port.node_port)] = ""
         for endpoint in {*port.cluster_endpoints, *port.local_endpoints}:
             if endpoint.local:
                 self._elements["hairpins", f"{endpoint.address} . {endpoint.address}"] = ""
@@ -207,7 +217,7 @@ class _FragmentBuilder:
             self._elements[services, key] = f"goto {target}"
         else:
             # A policy that finds no local endpoint drops, as kube-proxy does; no endpoint anywhere is refused.
-            self._elements[none, key] = "drop" if has_any else "goto reject"
+            self._elements[none, key] = "drop" if has_any else "goto refuse"
 
     def _internal(self) -> str:
         return self._local() if self._port.internal_local else self._cluster()
