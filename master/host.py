@@ -22,10 +22,11 @@ _UNICAST = 1
 
 @dataclass(frozen=True, slots=True)
 class HostNetwork:
-    """A network that the host can already reach, and by which interface."""
+    """A network that the host can already reach, and by which interface. `routed`: through a gateway."""
 
     network: Network
     interface: str
+    routed: bool = False
 
 
 def host_names() -> list[str]:
@@ -75,7 +76,8 @@ def host_networks() -> list[HostNetwork]:
                 if destination is None or route["type"] != _UNICAST or route["table"] == _LOCAL_TABLE:
                     continue
                 network = ipaddress.ip_network(f"{destination}/{route['dst_len']}", strict=False)
-                found.add(HostNetwork(network, names.get(route.get_attr("RTA_OIF"), "")))
+                routed = route.get_attr("RTA_GATEWAY") is not None
+                found.add(HostNetwork(network, names.get(route.get_attr("RTA_OIF"), ""), routed))
     return sorted(
         (one for one in found if not (one.network.is_loopback or one.network.is_link_local or one.network.is_multicast)),
         key=lambda one: (one.network.version, one.network, one.interface),

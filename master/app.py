@@ -1,0 +1,338 @@
+"""The master as a whole: builds every part, wires it, runs it in TaskGroups until a signal or the death of a part.
+
+    store ── watch cache ── broker            outermost: they end last
+      └─ informers, controllers, scheduler, fleet
+           └─ HTTP server                     innermost: it ends first, so that no request meets a half-stopped master
+
+`main` is the process: event loop, signals, exit code. A part that ends by itself or fails ends the master with its reason and
+a non-zero exit code; systemd starts it anew.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import msgspec
+import uvloop
+from lightkube.core.resource import Resource
+from lightkube.core.resource_registry import resource_registry
+from prometheus_client import REGISTRY
+
+from master.api.bootstrap import bootstrap
+from master.api.build import ServerParts, build_registry, build_server
+from master.api.http.server import CannotListen
+from master.api.kinds.registry import KINDS
+from master.api.registry.registry import Registry
+from master.api.settings import ApiSettings
+from master.api.streaming.handler import PodStreaming
+from master.broker.process import Broker, BrokerError
+from master.client.errors import StatusError
+from master.client.events import EventRecorder
+from master.client.local import LocalClient
+from master.controllers import ControllerContext, ControllerSettings, SystemClock, build_controllers
+from master.fleet.epoch import next_epoch
+from master.fleet.fleet import Fleet, FleetSettings
+from master.fleet.join import JoinSettings, NodeJoiner
+from master.fleet.publisher import ClusterOrder
+from master.fleet.session import BrokerEndpoint
+from master.host import default_address, host_names
+from master.informer import Informers
+from master.pki import cluster as cluster_pki
+from master.pki.cluster import BROKER_USER, ClusterPki
+from master.pki.files import PkiError
+from master.pki.names import advertised, broker_advertised, broker_names, server_names
+from master.preflight import check_host
+from master.scheduler.scheduler import Scheduler
+from master.settings import BrokerSettings, MasterSettings, broker_address
+from master.store.cache import WatchCache
+from master.store.protocol import StoreBackend, StoreError
+from master.store.sqlite import SQLiteStore
+from proto.daemon import logs
+from proto.daemon.notify import Notifier
+from proto.daemon.settings import InvalidSettings
+from proto.signing import Signer
+from proto.topics import Topics
+from proto.version import VERSION
+
+log = logging.getLogger(__name__)
+
+#: Errors that say what the operator must change: told in one line, without a traceback.
+_OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError)
+
+
+class PartEnded(Exception):
+    """A part that must run as long as the master returned by itself."""
+
+
+def main(settings: MasterSettings) -> int:
+    """Run the master until SIGTERM or SIGINT; the exit code."""
+    logs.configure(settings.log_level, under_journal="JOURNAL_STREAM" in os.environ)
+    try:
+        settings, pki = _prepare(settings)
+    except _OPERATOR_ERRORS as error:
+        log.error("the master cannot run: %s", error)
+        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(settings, pki))
+
+
+def _prepare(settings: MasterSettings) -> tuple[MasterSettings, ClusterPki]:
+    """What blocks and needs no event loop: look at the host, bring the certificates up to date.
+
+    Returns the settings with the advertise address filled in. Raises InvalidSettings, PkiError.
+    """
+    cluster_pki.load(settings.pki_path)  # before `init` nothing is made here
+    check_host(settings.network)
+    settings = msgspec.structs.replace(settings, advertise_address=advertised(settings))
+    pki, renewed = cluster_pki.prepare(
+        settings.pki_path, server_names=server_names(settings), broker_names=broker_names(settings)
+    )
+    if renewed:
+        log.info("certificates renewed", extra={"files": ", ".join(renewed)})
+    return settings, pki
+
+
+async def _run(settings: MasterSettings, pki: ClusterPki) -> int:
+    code = 0
+    stopping = asyncio.Event()
+    notifier = Notifier()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(Master(settings, pki, notifier).run(), name="master")
+            waiting = group.create_task(stopping.wait(), name="signals")
+            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+            notifier.stopping()
+            waiting.cancel()
+            if not running.done():
+                log.info("stopping")
+                running.cancel()
+    except* _OPERATOR_ERRORS as group_:
+        code = 1
+        for error in _leaves(group_):
+            log.error("the master cannot run: %s", error)
+    except* Exception as group_:
+        code = 1
+        for error in _leaves(group_):
+            log.critical("a part of the master died", exc_info=error)
+    if not code:
+        log.info("stopped")
+    return code
+
+
+class Master:
+    """All parts of one master. `run` ends by cancellation or by the first part's failure."""
+
+    def __init__(self, settings: MasterSettings, pki: ClusterPki, notifier: Notifier) -> None:
+        self._settings = settings
+        self._pki = pki
+        self._notifier = notifier
+        self._recorders: list[EventRecorder] = []
+        #: Whether the informers have taken in their first lists.
+        self._synced = False
+
+    async def run(self) -> None:
+        settings = self._settings
+        pki = self._pki
+        topics = Topics(pki.cluster_id)
+        log.info("wherry-master starts", extra={"version": VERSION, "cluster": pki.cluster_id})
+        async with _opened(SQLiteStore(settings.data_path / "store.db")) as store, asyncio.TaskGroup() as base:
+            epoch = await next_epoch(store)
+            cache = WatchCache(store)
+            base.create_task(_lasting("watch cache", cache.run()), name="watch cache")
+            broker = self._broker(pki, topics)
+            if broker is not None:
+                base.create_task(_lasting("broker", broker.run()), name="broker")
+            base.create_task(self._notifier.run(), name="systemd watchdog")  # ends at once where systemd does not watch
+            await cache.synced()
+            api = self._api_settings()
+            registry = build_registry(store, cache, api)
+            await registry.open()
+            await bootstrap(registry, api)
+            await self._run_parts(registry, api, topics=topics, epoch=epoch, broker=broker)
+
+    async def _run_parts(
+        self, registry: Registry, api: ApiSettings, *, topics: Topics, epoch: int, broker: Broker | None
+    ) -> None:
+        pki = self._pki
+        client = LocalClient(registry)
+        informers = Informers(registry)
+        fleet = Fleet(
+            client,
+            informers,
+            signer=Signer(pki.signing_key),
+            topics=topics,
+            settings=self._fleet_settings(pki, epoch),
+        )
+        scheduler = Scheduler(client, informers)
+        controllers = build_controllers(self._controller_context(client, informers, fleet, pki))
+        server = build_server(
+            registry,
+            api,
+            ServerParts(
+                ssl_context=_server_context(pki),
+                streams=fleet.streams,
+                streaming=PodStreaming(fleet.streams),
+                joiner=NodeJoiner(client, pki, self._join_settings()),
+                ready_checks={
+                    "broker": lambda: "" if broker is None or broker.ready else "the broker does not listen",
+                    "fleet": lambda: fleet.problem,
+                    "informers": lambda: "" if self._synced else "not synced yet",
+                },
+                metrics=REGISTRY,
+            ),
+        )
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(_lasting("informers", informers.run()), name="informers")
+            for recorder in self._recorders:
+                parts.create_task(_lasting("event recorder", recorder.run()), name="event recorder")
+            for controller in controllers:
+                parts.create_task(_lasting(controller.name, controller.run()), name=controller.name)
+            parts.create_task(_lasting("scheduler", scheduler.run()), name="scheduler")
+            parts.create_task(_lasting("fleet", fleet.run()), name="fleet")
+            async with asyncio.TaskGroup() as front:
+                front.create_task(_lasting("api", server.run()), name="api")
+                await server.started.wait()
+                await informers.synced()
+                self._synced = True
+                self._notifier.ready(f"serving the Kubernetes API on port {server.port}")
+                log.info("ready", extra={"port": server.port, "epoch": epoch})
+
+    # ── every part's slice of the settings ───────────────────────────────────────────────────────────────────────────
+
+    def _api_settings(self) -> ApiSettings:
+        settings = self._settings
+        return ApiSettings(
+            address=settings.listen.address or "0.0.0.0",
+            port=settings.listen.port,
+            advertise_address=_endpoint_address(settings.advertise_address),
+            service_cidr=settings.network.service_cidr,
+            node_port_first=settings.network.node_port_first,
+            node_port_last=settings.network.node_port_last,
+        )
+
+    def _broker(self, pki: ClusterPki, topics: Topics) -> Broker | None:
+        """The master's own broker; None when the settings name an external one."""
+        if isinstance(self._settings.broker, str):
+            return None
+        return Broker(self._settings.data_path / "broker", self._settings.broker, pki, topics)
+
+    def _fleet_settings(self, pki: ClusterPki, epoch: int) -> FleetSettings:
+        settings, network = self._settings, self._settings.network
+        if isinstance(settings.broker, BrokerSettings):
+            host, port = settings.broker.address or "127.0.0.1", settings.broker.port
+        else:
+            host, port = broker_address(settings.broker)
+        return FleetSettings(
+            identity=host_names()[0],
+            epoch=epoch,
+            broker=BrokerEndpoint(
+                host=host,
+                port=port,
+                user=BROKER_USER,
+                certificate=pki.broker_client.certificate,
+                key=pki.broker_client.key,
+                ca=pki.ca_path,
+            ),
+            cluster=ClusterOrder(
+                cluster_cidr=network.cluster_cidr,
+                service_cidr=network.service_cidr,
+                cluster_dns=network.cluster_dns,
+                cluster_domain=network.cluster_domain,
+                node_port_first=network.node_port_first,
+                node_port_last=network.node_port_last,
+                heartbeat_seconds=settings.heartbeat_seconds,
+            ),
+        )
+
+    def _join_settings(self) -> JoinSettings:
+        settings = self._settings
+        if isinstance(settings.broker, BrokerSettings):
+            host, port = broker_advertised(settings), settings.broker.port
+        else:
+            host, port = broker_address(settings.broker)
+        return JoinSettings(broker_host=host, broker_port=port, cluster_domain=settings.network.cluster_domain)
+
+    def _controller_context(
+        self, client: LocalClient, informers: Informers, fleet: Fleet, pki: ClusterPki
+    ) -> ControllerContext:
+        network = self._settings.network
+        return ControllerContext(
+            client=client,
+            informers=informers,
+            kinds=_kinds(),
+            recorder=lambda component: self._recorder(client, component),
+            clock=SystemClock(),
+            heartbeats=fleet.liveness,
+            settings=ControllerSettings(
+                ca_certificate=pki.authority.certificate_pem.decode(),
+                cluster_cidr=ipaddress.IPv4Network(network.cluster_cidr),
+                node_cidr_mask_size=network.node_prefix,
+            ),
+        )
+
+    def _recorder(self, client: LocalClient, component: str) -> EventRecorder:
+        recorder = EventRecorder(client, component)
+        self._recorders.append(recorder)
+        return recorder
+
+
+async def _lasting(name: str, part: Awaitable[None]) -> None:
+    await part
+    raise PartEnded(f"{name} ended by itself")
+
+
+@asynccontextmanager
+async def _opened(store: StoreBackend) -> AsyncIterator[StoreBackend]:
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _server_context(pki: ClusterPki) -> ssl.SSLContext:
+    """Clients may show a certificate of the cluster's CA; who does not needs a token."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(pki.server.certificate, pki.server.key)
+    context.load_verify_locations(cafile=str(pki.ca_path))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _kinds() -> list[type[Resource]]:
+    """The types of all served kinds that are stored as what they are, and that can be listed and deleted."""
+    return [
+        resource_registry.load(kind.api_version, kind.kind)
+        for kind in KINDS
+        if kind.stored_as is None and {"list", "delete"} <= set(kind.verbs)
+    ]
+
+
+def _endpoint_address(advertised_: str) -> str:
+    """The `kubernetes` Service's endpoint: an IPv4 address that pods can reach. "" when this host has none."""
+    for text in (advertised_, str(default_address())):
+        try:
+            address = ipaddress.IPv4Address(text)
+        except ValueError:
+            continue
+        if not (address.is_loopback or address.is_unspecified):
+            return text
+    return ""
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """The exceptions inside nested groups."""
+    leaves: list[Exception] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves
