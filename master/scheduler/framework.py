@@ -63,7 +63,7 @@ class Score(Plugin, Protocol):
     normalized: bool
 
     def score(self, pod: "PodShape", node: "NodeInfo") -> float:
-        """From 0 to 100, the higher the better. Normalized: any number from 0; negative ones from the greatest cost to 0."""
+        """The higher the better, up to 100. Normalized: any numbers from 0 up, or costs from 0 down."""
         ...
 
 

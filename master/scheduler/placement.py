@@ -5,6 +5,7 @@ again: of a thousand pods that are alike on a thousand nodes, each after the fir
 pod before it. Finding the best is then one pass over an array.
 """
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from master.scheduler.registry import Plugins
 
 #: Shapes whose results are kept.
 _KEPT = 48
-_REJECTED = -1.0
+#: Nothing that is added to it makes it another number.
+_REJECTED = -math.inf
 _TOP = 100.0
 
 
@@ -43,7 +45,7 @@ class _Results:
         self.position = -1
         self.rejections: list[Rejection | None] = []
         self.scores: list[float] = []
-        """The weighted sum of what needs no normalization; _REJECTED for a node that does not fit or exist."""
+        """The weighted sum of what needs no normalizing; _REJECTED for a node that does not fit or exist."""
         self.normalized: list[list[float]] = [[] for _ in range(normalized)]
 
     def grow(self, size: int) -> None:
@@ -75,7 +77,7 @@ class Placement:
             against = {}
         totals = self._cross_scored(pod, totals)
         best = max(totals, default=_REJECTED)
-        if best < 0:
+        if best == _REJECTED:
             return self._fit_error(results, against)
         node = self._cluster.slots[totals.index(best)]
         assert node is not None
@@ -122,12 +124,11 @@ class Placement:
             highest, lowest = max(raw, default=0.0), min(raw, default=0.0)
             if highest > 0:
                 factor = plugin.weight * _TOP / highest
-                totals = [total + factor * value if total >= 0 else total for total, value in zip(totals, raw, strict=True)]
             elif lowest < 0:
-                top, factor = plugin.weight * _TOP, -plugin.weight * _TOP / lowest
-                totals = [
-                    total + top + factor * value if total >= 0 else total for total, value in zip(totals, raw, strict=True)
-                ]
+                factor = -plugin.weight * _TOP / lowest
+            else:
+                continue
+            totals = [total + factor * value for total, value in zip(totals, raw, strict=True)]
         return totals
 
     # What looks at several nodes
@@ -139,7 +140,7 @@ class Placement:
         totals = list(totals)
         against: dict[int, Rejection] = {}
         for slot, node in enumerate(self._cluster.slots):
-            if totals[slot] < 0 or node is None:
+            if totals[slot] == _REJECTED or node is None:
                 continue
             for plugin, test in tests:
                 reason = test(node)
@@ -158,7 +159,7 @@ class Placement:
         if not prepared:
             return totals
         totals = list(totals)
-        fitting = [slot for slot, total in enumerate(totals) if total >= 0]
+        fitting = [slot for slot, total in enumerate(totals) if total != _REJECTED]
         nodes = [node for slot in fitting if (node := self._cluster.slots[slot]) is not None]
         for weight, scores in prepared:
             for slot, score in zip(fitting, scores(nodes), strict=True):

@@ -11,9 +11,10 @@ from master.scheduler.pod import PodShape
 class OwnerSpread:
     name = "OwnerSpread"
     weight = 2
-    normalized = True
+    normalized = False
 
     def __init__(self, cluster: Cluster) -> None: ...
 
     def score(self, pod: PodShape, node: NodeInfo) -> float:
-        return -float(node.owners.get(pod.owner, 0)) if pod.owner else 0.0
+        # Not normalized: one pod more must weigh the same however many there are, or large ReplicaSets become uneven.
+        return -100.0 * node.owners.get(pod.owner, 0) if pod.owner else 0.0
