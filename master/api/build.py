@@ -14,7 +14,6 @@ from master.api.auth.protocol import Authorizer, TokenAuthenticator, UserInfo
 from master.api.auth.reviews import SelfReviews
 from master.api.auth.tokens import StaticTokens
 from master.api.discovery.documents import Discovery
-from master.api.discovery.openapi import OpenApiDocuments
 from master.api.http.health import Health, HealthCheck
 from master.api.http.logs import PodLogs
 from master.api.http.metrics import ApiMetrics
@@ -24,6 +23,7 @@ from master.api.http.server import ApiServer
 from master.api.http.system_paths import SystemPaths
 from master.api.http.writes import Writes
 from master.api.kinds.registry import KINDS
+from master.api.openapi.documents import OpenApi
 from master.api.registry.registry import Registry
 from master.api.registry.strategies import binding, scale
 from master.api.schema.schemas import Schemas
@@ -52,7 +52,6 @@ class ServerParts:
     token_authenticators: Sequence[TokenAuthenticator] = ()
     authorizers: Sequence[Authorizer] = ()
     ready_checks: Mapping[str, HealthCheck] = field(default_factory=dict)
-    openapi: OpenApiDocuments | None = None
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
 
@@ -73,16 +72,12 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         return await registry.storage.read("", "secrets", NAMESPACE, name)
 
     authorization = Authorization(parts.authorizers)
-    tokens: list[TokenAuthenticator] = [
-        StaticTokens(parts.static_tokens),
-        BootstrapTokens(read_secret),
-        *parts.token_authenticators,
-    ]
+    built_in: list[TokenAuthenticator] = [StaticTokens(parts.static_tokens), BootstrapTokens(read_secret)]
     writes = Writes()
     return ApiServer(
         settings,
         ssl_context=parts.ssl_context,
-        authentication=Authentication(tokens),
+        authentication=Authentication([*built_in, *parts.token_authenticators]),
         authorization=authorization,
         resources=Resources(
             registry,
@@ -94,7 +89,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         system_paths=SystemPaths(
             settings,
             discovery=Discovery(KINDS),
-            openapi=parts.openapi,
+            openapi=OpenApi(KINDS),
             reviews=SelfReviews(authorization),
             health=Health(parts.ready_checks),
             metrics=parts.metrics,

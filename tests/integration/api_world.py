@@ -1,4 +1,4 @@
-"""A real API server for tests: SQLite, watch cache, registry and TLS on a free port, with users' certificates, without nodes."""
+"""A real API server for tests: SQLite, watch cache, registry, TLS on a free port, users' certificates; no nodes."""
 
 import asyncio
 import os

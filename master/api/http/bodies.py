@@ -1,4 +1,4 @@
-"""Reads and decodes request bodies: bounded in size and time, JSON or YAML. Whatever is wrong is the client's error.
+"""Reads and decodes request bodies: bounded in size and time; JSON, YAML or protobuf. Whatever is wrong is the client's error.
 
 YAML is read without tags, aliases (a billion laughs) or great depth, and gives the values that JSON would.
 """
@@ -11,11 +11,15 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from master.api.protobuf.decoder import MEDIA_TYPE as PROTOBUF_TYPE
+from master.api.protobuf.decoder import MalformedProtobuf, decode_protobuf
 from master.api.schema.json_body import MalformedJson, decode_json
 from master.client.errors import StatusError, bad_request
 
 JSON_TYPES = frozenset({"", "application/json"})
 YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+#: What a body may be written in, as an error lists it.
+ACCEPTED = ("application/json", "application/yaml", PROTOBUF_TYPE)
 _MAX_DEPTH = 100
 
 
@@ -48,6 +52,10 @@ def content_type(request: web.Request) -> str:
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
+def is_accepted(media_type: str) -> bool:
+    return media_type in JSON_TYPES or media_type in YAML_TYPES or media_type == PROTOBUF_TYPE
+
+
 def unsupported(*accepted: str) -> StatusError:
     listed = ", ".join(accepted)
     message = f"the body of the request was in an unknown format - accepted media types include: {listed}"
@@ -63,7 +71,7 @@ class Decoded:
 
 
 def decode_object(raw: bytes, media_type: str) -> Decoded:
-    """A JSON or YAML object. Raises StatusError 400 or 415."""
+    """An object. Raises StatusError 400 or 415."""
     decoded = decode(raw, media_type)
     if not isinstance(decoded.value, dict):
         what = go_type(decoded.value)
@@ -72,7 +80,7 @@ def decode_object(raw: bytes, media_type: str) -> Decoded:
 
 
 def decode(raw: bytes, media_type: str) -> Decoded:
-    """Any JSON or YAML value. Raises StatusError 400 or 415."""
+    """Any value. Raises StatusError 400 or 415."""
     if media_type in JSON_TYPES:
         try:
             value, duplicates = decode_json(raw)
@@ -81,7 +89,12 @@ def decode(raw: bytes, media_type: str) -> Decoded:
         return Decoded(value, duplicates)
     if media_type in YAML_TYPES:
         return Decoded(decode_yaml(raw))
-    raise unsupported("application/json", "application/yaml")
+    if media_type == PROTOBUF_TYPE:
+        try:
+            return Decoded(decode_protobuf(raw))
+        except MalformedProtobuf as error:
+            raise bad_request(f"unable to decode the protobuf body: {error}") from error
+    raise unsupported(*ACCEPTED)
 
 
 def decode_yaml(raw: bytes) -> Any:

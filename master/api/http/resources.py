@@ -241,8 +241,8 @@ class Resources:
     async def _body(self, request: web.Request, info: RequestInfo, kind: Kind) -> tuple[Json, FieldValidation]:
         """The object that was sent, of the right apiVersion and kind, and how it is to be checked."""
         media_type = bodies.content_type(request)
-        if media_type not in bodies.JSON_TYPES | bodies.YAML_TYPES:
-            raise bodies.unsupported("application/json", "application/yaml")
+        if not bodies.is_accepted(media_type):
+            raise bodies.unsupported(*bodies.ACCEPTED)
         decoded = bodies.decode_object(await self._read(request), media_type)
         body: Json = decoded.value
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
@@ -261,10 +261,7 @@ class Resources:
         raw = await self._read(request)
         dry_run = _dry_run(request)
         if raw.strip():
-            media_type = bodies.content_type(request)
-            if media_type not in bodies.JSON_TYPES | bodies.YAML_TYPES:
-                raise bodies.unsupported("application/json", "application/yaml")
-            body: Json = bodies.decode_object(raw, media_type).value
+            body: Json = bodies.decode_object(raw, bodies.content_type(request)).value
             if body.get("kind") not in (None, "", "DeleteOptions"):
                 raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {body['kind']}")
             return self._checked_delete_options(body, dry_run=dry_run)

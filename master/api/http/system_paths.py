@@ -36,7 +36,7 @@ class SystemPaths:
         settings: ApiSettings,
         *,
         discovery: Discovery,
-        openapi: OpenApiDocuments | None,
+        openapi: OpenApiDocuments,
         reviews: SelfReviews,
         health: Health,
         metrics: CollectorRegistry,
@@ -83,8 +83,8 @@ class SystemPaths:
                 return await self._document(request, self._discovery.group(group))
             case ["apis", group, found]:
                 return await self._document(request, self._discovery.resource_list(group, found))
-            case ["openapi", *below] if self._openapi is not None:
-                return await self._openapi_document(request, self._openapi, below)
+            case ["openapi", *below]:
+                return await self._openapi_document(request, below)
             case ["wherry", "v1", "ca"] if self._joiner is not None:
                 return web.Response(body=self._joiner.ca_pem(), headers={"Content-Type": "application/x-pem-file"})
         raise page_not_found()
@@ -117,9 +117,8 @@ class SystemPaths:
 
     # OpenAPI
 
-    async def _openapi_document(
-        self, request: web.Request, documents: OpenApiDocuments, below: "list[str]"
-    ) -> web.StreamResponse:
+    async def _openapi_document(self, request: web.Request, below: "list[str]") -> web.StreamResponse:
+        documents = self._openapi
         match below:
             case ["v2"]:
                 return await self._openapi_v2(request, documents)
