@@ -235,11 +235,16 @@ async def _exchange(
     except aiohttp.ClientConnectorCertificateError as error:
         raise JoinFailed(f"{url}: the server's certificate is not good for this address: {error.certificate_error}") from error
     except aiohttp.ClientConnectorError as error:
-        raise JoinFailed(f"{url} cannot be reached: {error.os_error.strerror or error.os_error}") from error
+        raise JoinFailed(f"{url} cannot be reached: {_reason(error.os_error)}") from error
     except TimeoutError as error:
         raise JoinFailed(f"{url} does not answer in time") from error
     except (aiohttp.ClientError, aiohttp.InvalidURL, OSError) as error:
         raise JoinFailed(f"{url}: {error or type(error).__name__}") from error
+
+
+def _reason(error: OSError) -> str:
+    """The system's words; asyncio's own stand in `strerror` of a refused connection."""
+    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
 
 
 def _message(content: bytes) -> str:

@@ -117,8 +117,12 @@ class Outbox:
         if kind == "status":
             if self._statuses.get(key) is report.message:
                 self._unsent.pop(key, None)
-        elif isinstance(report.message, EventReport) and self._events.get(report.key) is report.message.event:
-            del self._events[report.key]
+        elif isinstance(report.message, EventReport) and (waiting := self._events.get(report.key)) is not None:
+            more = waiting["count"] - report.message.event["count"]
+            if more > 0:
+                self._events[report.key] = waiting | {"count": more}
+            else:
+                del self._events[report.key]
 
     @property
     def waiting(self) -> int:
