@@ -43,7 +43,11 @@ class LocalMaster:
         subprocess.run([*command, "init", "--config", str(config)], check=True, stdout=subprocess.DEVNULL)
         self._log = (self.folder / "log").open("wb")
         self._process = subprocess.Popen([*command, "run", "--config", str(config)], stdout=self._log, stderr=self._log)
-        self._wait_until_ready(f"https://127.0.0.1:{port}/readyz")
+        try:
+            self._wait_until_ready(f"https://127.0.0.1:{port}/readyz")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     @property
@@ -66,4 +70,4 @@ class LocalMaster:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise TimeoutError("the master does not become ready: " + (self.folder / "log").read_text(errors="replace")[-4000:])
+        raise TimeoutError("the master does not become ready")
