@@ -51,6 +51,15 @@ class Pleg:
         await self._put(container_id, state)
         return state
 
+    async def refresh_pod(self, uid: str) -> None:
+        """Look at all of one pod's containers now. Raises RuntimeFailure."""
+        known = set(self._pods.get(uid, {}))
+        for state in await self._runtime.list_containers(labels={POD_UID: uid}):
+            known.discard(state.id)
+            await self._put(state.id, state)
+        for container_id in known:
+            await self.refresh(container_id)
+
     async def ended(self, container_id: str) -> None:
         """Wait until a container does not run any more."""
         async with self._changed:

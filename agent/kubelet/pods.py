@@ -78,3 +78,7 @@ def qos_class(pod: Pod) -> str:
     if not requested and not limited:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"
+
+
+def named_ports(container: Container) -> dict[str, int]:
+    return {port.name: port.containerPort for port in container.ports or () if port.name}

@@ -5,7 +5,7 @@ Only containers with the house's label are ever listed or reported: others on th
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -56,12 +56,14 @@ class DockerContainers(DockerPart):
         except (NotFound, Conflict):
             return
 
-    async def list_containers(self) -> list[ContainerState]:
+    async def list_containers(self, *, labels: Mapping[str, str] = {}) -> list[ContainerState]:
         """The list lacks exit codes and times, so each container is inspected, in one go on the quick pool."""
+
+        wanted = [LABEL_KIND, *(f"{key}={value}" for key, value in labels.items())]
 
         def call(client: docker.APIClient) -> list[dict[str, Any]]:
             found = []
-            for entry in client.containers(all=True, filters={"label": LABEL_KIND}):
+            for entry in client.containers(all=True, filters={"label": wanted}):
                 try:
                     found.append(client.inspect_container(entry["Id"]))
                 except docker.errors.NotFound:

@@ -47,8 +47,8 @@ class Lifecycle(Protocol):
 class Inspection(Protocol):
     """See what is there."""
 
-    async def list_containers(self) -> list[ContainerState]:
-        """Every container that carries the house's mark, in any state."""
+    async def list_containers(self, *, labels: Mapping[str, str] = {}) -> list[ContainerState]:
+        """Every container that carries the house's mark and these labels, in any state."""
         ...
 
     async def inspect(self, container_id: str) -> ContainerState | None:
@@ -96,6 +96,8 @@ class Terminal(Protocol):
 
 class Exec(Terminal, Protocol):
     """A command run inside a container."""
+
+    async def __aenter__(self) -> "Exec": ...
 
     async def resize(self, *, width: int, height: int) -> None: ...
 

@@ -51,15 +51,19 @@ def _open_beneath(root: Path, parts: tuple[str, ...]) -> int:
     try:
         mode = stat.S_IMODE(os.fstat(current).st_mode)
         for part in parts:
+            made = False
             try:
                 following = os.open(part, flags, dir_fd=current)
             except FileNotFoundError:
                 os.mkdir(part, dir_fd=current)
-                os.chmod(f"/proc/self/fd/{current}/{part}", mode)
+                made = True
                 following = os.open(part, flags, dir_fd=current)
             if stat.S_ISLNK(os.fstat(following).st_mode):
                 os.close(following)
                 raise OSError(errno.ELOOP, "a component became a symbolic link")
+            if made:
+                # By descriptor: a name could lead elsewhere by now.
+                os.chmod(f"/proc/self/fd/{following}", mode)
             os.close(current)
             current = following
     except BaseException:

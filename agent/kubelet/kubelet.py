@@ -1,0 +1,225 @@
+"""The node's kubelet: runs the desired pods, reports what they do, describes the node, serves streams into pods.
+
+Made and run by `agent.app`. Owns one supervised worker per pod (`agent.kubelet.pod_worker`), the PLEG, the probes. Stopping
+it, however it is stopped, touches no container: the next one finds everything by labels and goes on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.desired import Change, DesiredState
+from agent.kubelet.images import ImageManager
+from agent.kubelet.labels import identity
+from agent.kubelet.network import PodNetwork
+from agent.kubelet.node import Condition, NodeDescriber
+from agent.kubelet.orphans import Orphans
+from agent.kubelet.pause_image import PauseImage
+from agent.kubelet.pleg import Pleg
+from agent.kubelet.pod_worker import PodWorker
+from agent.kubelet.recorder import Recorder
+from agent.kubelet.services import PodServices
+from agent.kubelet.settings import KubeletSettings
+from agent.kubelet.streams import PodStreams
+from agent.probes.manager import ProbeManager
+from agent.reporter import Reporter
+from agent.runtime.errors import RuntimeFailure
+from agent.runtime.protocol import ContainerRuntime
+from proto.messages import StreamOpen
+from proto.stream import Stream
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_CONDITION_PERIOD = 5.0
+_ORPHAN_PERIOD = 5.0
+
+
+class Kubelet:
+    """node_addresses: the node's own, the main one first. root: a directory of its own, made when missing.
+
+    orphans_may_go: whether the desired state is complete, by the master's own word; see agent.kubelet.orphans.
+    labels: the node's own, beside the well-known ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        node_name: str,
+        node_addresses: Sequence[str],
+        runtime: ContainerRuntime,
+        desired: DesiredState,
+        reporter: Reporter,
+        root: Path,
+        network: PodNetwork,
+        orphans_may_go: Callable[[], bool],
+        labels: Mapping[str, str],
+        settings: KubeletSettings,
+    ) -> None:
+        self._runtime = runtime
+        self._desired = desired
+        self._reporter = reporter
+        self._network = network
+        self._orphans_may_go = orphans_may_go
+        self._settings = settings
+        self._workers: dict[str, PodWorker] = {}
+        self._group: asyncio.TaskGroup | None = None
+        recorder = Recorder(reporter)
+        self._node = NodeDescriber(name=node_name, addresses=node_addresses, labels=labels, root=root, settings=settings)
+        self._pleg = Pleg(runtime=runtime, on_change=self._containers_changed, relist_period=settings.relist_period)
+        self._probes = ProbeManager(streams=runtime)
+        self._images = ImageManager(runtime=runtime, recorder=recorder)
+        self._orphans = Orphans(runtime=runtime, pleg=self._pleg, root=root)
+        self._services = PodServices(
+            runtime=runtime,
+            pleg=self._pleg,
+            probes=self._probes,
+            images=self._images,
+            pause=PauseImage(runtime=runtime, reference=settings.sandbox_image, binary=Path(settings.sandbox_binary)),
+            network=network,
+            desired=desired,
+            reporter=reporter,
+            recorder=recorder,
+            root=root,
+            settings=settings,
+            node=self._node.facts,
+        )
+        self._streams = PodStreams(runtime=runtime, pleg=self._pleg, desired=desired, status=self._status_of)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._probes.run(), name="probes")
+            await asyncio.sleep(0)  # the probes' owner must be there before the first worker
+            group.create_task(self._follow(), name="desired pods")
+            group.create_task(self._pleg.run(), name="pleg")
+            group.create_task(self._report_node(), name="node status")
+            group.create_task(self._end_orphans(), name="orphans")
+
+    async def handle_stream(self, request: StreamOpen, stream: Stream) -> None:
+        """Serve one stream (logs, exec, attach, portforward) to its end; always closes it."""
+        await self._streams.handle(request, stream)
+
+    def pod_list(self) -> Json:
+        """The pods of this node with their present status, as kubelet's /pods."""
+        items = []
+        for worker in self._workers.values():
+            pod: Json = msgspec.to_builtins(worker.pod)
+            items.append(pod | {"status": worker.status or pod.get("status", {})})
+        return {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
+
+    async def node_object(self) -> Json:
+        """The Node as it knows itself, for the master's hello. Works without the engine."""
+        await self._ask_engine()
+        return self._node.object(self._conditions())
+
+    async def _follow(self) -> None:
+        """Keep workers in step with the desired pods."""
+        subscription = self._desired.subscribe("pods", "configmaps", "secrets")
+        for uid in list(self._desired.pods):
+            self._pod_changed(uid)
+        while True:
+            for change in await subscription.changes():
+                self._changed(change)
+
+    def _changed(self, change: Change) -> None:
+        if change.resource == "pods":
+            self._pod_changed(change.name)
+            return
+        for worker in self._workers.values():
+            if identity(worker.pod).namespace == change.namespace:
+                worker.objects_changed()
+
+    def _pod_changed(self, uid: str) -> None:
+        pod, worker = self._desired.pods.get(uid), self._workers.get(uid)
+        if worker is not None:
+            if pod is None:
+                worker.remove()
+            else:
+                worker.update(pod)
+        elif pod is not None:
+            # One that has been reported terminated already is so again at once: the master has not heard it.
+            assert self._group is not None
+            worker = self._workers[uid] = PodWorker(self._services, pod)
+            self._group.create_task(self._supervise(worker), name=f"pod {identity(pod)}")
+
+    async def _supervise(self, worker: PodWorker) -> None:
+        """A worker that fails is logged and run again; it cannot harm its neighbours."""
+        delay = 1.0
+        while True:
+            try:
+                await worker.run()
+                break
+            except Exception:
+                log.exception("a pod worker failed", extra={"pod": identity(worker.pod), "retry_seconds": delay})
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 60.0)
+        del self._workers[worker.uid]
+
+    def _containers_changed(self, uid: str) -> None:
+        """Called by the PLEG; without a uid everything may have changed."""
+        if uid:
+            worker = self._workers.get(uid)
+            if worker is not None:
+                worker.wake()
+            return
+        for worker in self._workers.values():
+            worker.wake()
+
+    def _status_of(self, uid: str) -> Json | None:
+        worker = self._workers.get(uid)
+        return worker.status if worker is not None else None
+
+    async def _ask_engine(self) -> None:
+        try:
+            async with asyncio.timeout(5):
+                self._node.engine = await self._runtime.info()
+                self._node.images = await self._runtime.images()
+                await self._images.learn()
+        except (RuntimeFailure, TimeoutError):
+            return
+
+    def _problem(self) -> str:
+        """Why pods cannot run now, as kubelet words it."""
+        problems = []
+        if self._pleg.problem:
+            problems.append("container runtime is down")
+        if self._network.problem:
+            problems.append(
+                "container runtime network not ready: NetworkReady=false "
+                f"reason:NetworkPluginNotReady message:{self._network.problem}"
+            )
+        return problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]" if problems else ""
+
+    def _conditions(self) -> list[Condition]:
+        return self._node.conditions(self._problem())
+
+    async def _report_node(self) -> None:
+        """On change, and every `node_status_report_period`."""
+        loop = asyncio.get_running_loop()
+        reported: list[Condition] | None = None
+        due = 0.0
+        while True:
+            conditions = self._conditions()
+            if conditions != reported or loop.time() >= due:
+                await self._ask_engine()
+                self._reporter.node_status(self._node.status(conditions))
+                reported, due = conditions, loop.time() + self._settings.node_status_report_period
+            await asyncio.sleep(_CONDITION_PERIOD if not self._problem() else 0.5)
+
+    async def _end_orphans(self) -> None:
+        await self._pleg.synced.wait()
+        while True:
+            if self._orphans_may_go():
+                known = self._desired.pods.keys() | self._workers.keys() | {""}
+                for uid in (self._pleg.pods() | await self._orphans.directories()) - known:
+                    try:
+                        await self._orphans.end(uid)
+                    except (RuntimeFailure, OSError) as error:
+                        log.warning("an orphaned pod could not be ended yet", extra={"uid": uid, "error": error})
+            await asyncio.sleep(_ORPHAN_PERIOD)

@@ -1,0 +1,214 @@
+"""One worker per pod uid: the only one that ever acts on that pod's containers.
+
+              ┌────────── something changed: manifest, containers, probe, object, timer ──────────┐
+              ▼                                                                                   │
+    ──► [ syncing ] ── compute_pod_actions: nothing ──────────────────────────────────────────────┘
+              │                     else: kill, remove, sandbox, create, start, and look again
+              │ deletionTimestamp, or an order that removes the pod
+              ▼
+        [ terminating ] ── preStop, SIGTERM, grace (may shrink), SIGKILL, until nothing runs
+              │
+              ▼
+        [ terminated ] ── containers, sandbox, volumes, directory removed ──► reporter: terminated
+
+Invariants: level-triggered, it remembers nothing that it could not find again from the engine's labels and the pod's record;
+cancelling it (the agent stops) at any point touches no container; a status goes to the reporter as soon as it changes, also
+while an action takes long. Run and restarted by `agent.kubelet.kubelet`.
+"""
+
+import asyncio
+import contextlib
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from lightkube.resources.core_v1 import Pod
+
+from agent.kubelet.actions import PodActions, compute_pod_actions
+from agent.kubelet.container_status import WaitReason
+from agent.kubelet.executor import Executor
+from agent.kubelet.grace import Grace
+from agent.kubelet.labels import identity
+from agent.kubelet.pod_directory import PodDirectory
+from agent.kubelet.pod_view import PodView
+from agent.kubelet.pods import deletion_time, grace_period, spec_of
+from agent.kubelet.services import PodServices
+from agent.runtime.errors import RuntimeFailure, RuntimeUnavailable
+from agent.volumes.tear_down import tear_down
+
+log = logging.getLogger(__name__)
+
+_UNAVAILABLE_RETRY = 1.0
+_FAILURE_RETRY = 10.0
+
+
+class PodWorker:
+    """`pod`: the manifest as last ordered; `removed`: an order took it away."""
+
+    def __init__(self, services: PodServices, pod: Pod) -> None:
+        self._services = services
+        self._pod = pod
+        self.uid = identity(pod).uid
+        self._directory = PodDirectory.of(services.root, self.uid)
+        self._view = PodView(services, self._directory, on_change=self.wake)
+        self._executor = Executor(services, self._directory, self._view)
+        self._sync_wanted = asyncio.Event()
+        self._status_wanted = asyncio.Event()
+        self._deletion = asyncio.Event()
+        self._grace: Grace | None = None
+        self._last_status: dict[str, Any] | None = None
+        self._retry_after: float | None = None
+
+    @property
+    def pod(self) -> Pod:
+        return self._pod
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """As last reported."""
+        return self._last_status
+
+    def update(self, pod: Pod) -> None:
+        """The manifest as ordered now."""
+        self._pod = pod
+        if deletion_time(pod) is not None:
+            self._delete()
+        self.objects_changed()
+
+    def remove(self) -> None:
+        """An order took the pod away: end it with grace."""
+        self._delete()
+        self.wake()
+
+    def objects_changed(self) -> None:
+        """Something that the manifest refers to may have changed."""
+        self._executor.volumes_stale = True
+        self.wake()
+
+    def wake(self) -> None:
+        self._status_wanted.set()
+        self._sync_wanted.set()
+
+    def _delete(self) -> None:
+        if self._grace is not None:
+            self._grace.shorten(grace_period(self._pod))
+        self._deletion.set()
+
+    async def run(self) -> None:
+        """Until the pod is terminated and reported so. Safe to call again after an error."""
+        await self._services.pleg.synced.wait()
+        await self._view.load(self._pod)
+        if deletion_time(self._pod) is not None:
+            self._deletion.set()
+        self.wake()
+        async with asyncio.TaskGroup() as group:
+            status = group.create_task(self._status_loop())
+            syncing = group.create_task(self._sync_loop())
+            await self._deletion.wait()
+            syncing.cancel()
+            await asyncio.wait([syncing])
+            await self._terminate()
+            status.cancel()
+            await asyncio.wait([status])
+        await self._clean_up()
+        assert self._last_status is not None
+        self._services.reporter.pod_status(self._pod, self._last_status, terminated=True)
+        log.info("pod terminated", extra={"pod": identity(self._pod)})
+
+    async def _status_loop(self) -> None:
+        while True:
+            await self._status_wanted.wait()
+            self._status_wanted.clear()
+            await self._report()
+
+    async def _report(self) -> None:
+        status = await self._view.status(self._pod, deleting=self._deletion.is_set())
+        if status != self._last_status:
+            self._last_status = status
+            self._services.reporter.pod_status(self._pod, status)
+        await self._view.save()
+
+    async def _sync_loop(self) -> None:
+        while True:
+            self._sync_wanted.clear()
+            try:
+                wait = await self._sync()
+            except RuntimeUnavailable:
+                wait = _UNAVAILABLE_RETRY
+            except RuntimeFailure as error:
+                log.warning("a pod could not be synced", extra={"pod": identity(self._pod), "error": error})
+                wait = _FAILURE_RETRY
+            if wait is None or wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._sync_wanted.wait()
+
+    async def _sync(self) -> float | None:
+        """Act once; seconds until it must look again without being told (None: never). Raises RuntimeFailure."""
+        now = datetime.now(UTC)
+        pod, observed = self._pod, self._services.pleg.observation(self.uid)
+        deadline = self._deadline()
+        if deadline is not None and now >= deadline:
+            self._view.end("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+        actions = compute_pod_actions(
+            pod,
+            observed,
+            now=now,
+            verdicts=self._view.verdicts(observed),
+            started=self._view.started(observed),
+            over=self._view.over,
+        )
+        self._note_waiting(actions)
+        await self._executor.refresh_volumes(pod, running=bool(observed.running()))
+        again: float | None = None
+        if not actions.nothing:
+            again = await self._executor.execute(pod, observed, actions)
+        moments = [moment for moment in (actions.wake_at, deadline if not self._view.over else None) if moment is not None]
+        waits = [max(0.01, (moment - datetime.now(UTC)).total_seconds()) for moment in moments]
+        if again is not None:
+            waits.append(again)
+        return min(waits, default=None)
+
+    def _deadline(self) -> datetime | None:
+        seconds = spec_of(self._pod).activeDeadlineSeconds
+        start = self._view.start_time
+        if seconds is None or start is None:
+            return None
+        return datetime.fromtimestamp(start.timestamp() + seconds, UTC)
+
+    def _note_waiting(self, actions: PodActions) -> None:
+        for waiting in actions.waiting:
+            message = waiting.message(self._pod)
+            why = WaitReason("CrashLoopBackOff", message)
+            if self._view.wait(waiting.container.name, why, ended=waiting.ended.id):
+                name = waiting.container.name
+                text = f"Back-off restarting failed container {name} in pod {identity(self._pod)}"
+                self._services.recorder.warning(self._pod, "BackOff", text, waiting.container)
+
+    async def _terminate(self) -> None:
+        self._grace = Grace(grace_period(self._pod))
+        while True:
+            observed = self._services.pleg.observation(self.uid)
+            for state in observed.running():
+                self._services.probes.spare(state.id)
+            try:
+                # Ends with a look at the engine: a start that the deletion cut off may not have been told of yet.
+                if await self._executor.kill_all(self._pod, observed, grace=self._grace):
+                    return
+            except RuntimeFailure as error:
+                log.warning("a pod could not be ended yet", extra={"pod": identity(self._pod), "error": error})
+                await asyncio.sleep(_UNAVAILABLE_RETRY)
+
+    async def _clean_up(self) -> None:
+        if self._last_status is None or self._services.pleg.observation(self.uid).everything():
+            # What the containers said last is read before they go.
+            await self._report()
+        while True:
+            try:
+                observed = self._services.pleg.observation(self.uid)
+                await self._executor.remove(observed.everything())
+                await asyncio.to_thread(tear_down, self._directory.path)
+                return
+            except (RuntimeFailure, OSError) as error:
+                log.warning("a pod's leftovers could not be removed yet", extra={"pod": identity(self._pod), "error": error})
+                await asyncio.sleep(_UNAVAILABLE_RETRY)

@@ -1,0 +1,41 @@
+"""Makes a pod's sandbox. Called by the pod worker."""
+
+from lightkube.models.core_v1 import PodSecurityContext
+from lightkube.resources.core_v1 import Pod
+
+from agent.kubelet.labels import identity, sandbox_labels, sandbox_name
+from agent.kubelet.pause_image import REAPING_COMMAND
+from agent.kubelet.pod_files import hostname
+from agent.kubelet.pods import all_containers, spec_grace, spec_of
+from agent.runtime.spec import PortMapping, SandboxSpec
+
+
+def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str) -> SandboxSpec:
+    """Pure. network: the runtime's name of the pod network."""
+    spec, who = spec_of(pod), identity(pod)
+    security = spec.securityContext or PodSecurityContext()
+    host_network = bool(spec.hostNetwork)
+    shared = bool(spec.shareProcessNamespace)
+    return SandboxSpec(
+        name=sandbox_name(who, attempt),
+        image=image,
+        labels=sandbox_labels(who, attempt=attempt, grace=spec_grace(pod)),
+        hostname="" if host_network else hostname(pod),
+        network=None if host_network else network,
+        host_network=host_network,
+        host_pid=bool(spec.hostPID),
+        host_ipc=bool(spec.hostIPC),
+        share_process_namespace=shared,
+        ports=() if host_network else _ports(pod),
+        sysctls={one.name: one.value for one in security.sysctls or ()},
+        command=REAPING_COMMAND if shared else (),
+    )
+
+
+def _ports(pod: Pod) -> tuple[PortMapping, ...]:
+    return tuple(
+        PortMapping(port.containerPort, port.hostPort, (port.protocol or "TCP").lower(), port.hostIP or "")
+        for container in all_containers(pod)
+        for port in container.ports or ()
+        if port.hostPort
+    )

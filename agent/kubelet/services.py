@@ -1,0 +1,35 @@
+"""What every pod worker shares: made once by the kubelet, handed to each worker whole, never changed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.desired import DesiredState
+from agent.kubelet.environment import NodeFacts
+from agent.kubelet.images import ImageManager
+from agent.kubelet.network import PodNetwork
+from agent.kubelet.pause_image import PauseImage
+from agent.kubelet.pleg import Pleg
+from agent.kubelet.recorder import Recorder
+from agent.kubelet.settings import KubeletSettings
+from agent.probes.manager import ProbeManager
+from agent.reporter import Reporter
+from agent.runtime.protocol import ContainerRuntime
+
+
+@dataclass(frozen=True, slots=True)
+class PodServices:
+    """node: asked at each use, since the node's addresses and capacity are known only once the runtime answers."""
+
+    runtime: ContainerRuntime
+    pleg: Pleg
+    probes: ProbeManager
+    images: ImageManager
+    pause: PauseImage
+    network: PodNetwork
+    desired: DesiredState
+    reporter: Reporter
+    recorder: Recorder
+    root: Path
+    settings: KubeletSettings
+    node: Callable[[], NodeFacts]
