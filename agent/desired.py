@@ -8,8 +8,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lightkube.models.core_v1 import ConfigMap, Node, Pod, Secret, Service
-from lightkube.models.discovery_v1 import EndpointSlice
+from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
+from lightkube.resources.discovery_v1 import EndpointSlice
 
 from proto.messages import NodeOrder
 

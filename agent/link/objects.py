@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import msgspec
-from lightkube.models.core_v1 import ConfigMap, Node, Pod, Secret, Service
-from lightkube.models.discovery_v1 import EndpointSlice
+from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
+from lightkube.resources.discovery_v1 import EndpointSlice
 
 from agent.desired import Change, DesiredState, ResourceName
 from proto.envelope import MalformedMessage
