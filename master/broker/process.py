@@ -17,6 +17,7 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,10 +130,14 @@ class Broker:
             self._files.pid.unlink(missing_ok=True)
 
     async def _wait_until_listening(self) -> None:
+        """A whole TLS handshake, so that the broker sees a client leave in order."""
         host = self._settings.address or "127.0.0.1"
+        context = ssl.create_default_context(cafile=str(self._pki.ca_path))
+        context.check_hostname = False  # it is our own child at our own port, under whatever address it was given
+        context.load_cert_chain(self._pki.broker_client.certificate, self._pki.broker_client.key)
         while True:
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection(host, self._settings.port)
+                _, writer = await asyncio.open_connection(host, self._settings.port, ssl=context)
                 writer.close()
                 self._listening.set()
                 log.info("the broker listens", extra={"port": self._settings.port, "pid": self.pid})
