@@ -161,6 +161,7 @@ class SQLiteStore:
                 future.set_exception(outcome)
         if len(self._recent) > 2 * _RECENT:
             del self._recent[:-_RECENT]
+        self._forget_compacted()
         self._wake_watches()
         self._start_commit()
 
@@ -170,8 +171,12 @@ class SQLiteStore:
             if self._loop is None or self._writer_thread is None:
                 raise Unavailable(f"{self._path} is closed")
             more = await self._loop.run_in_executor(self._writer_thread, self._file.compact, revision)
-        # What the file has forgotten, memory forgets too, so that every watch sees the same limit.
-        self._recent = [event for event in self._recent if event.revision > revision]
+        self._forget_compacted()
+
+    def _forget_compacted(self) -> None:
+        """What the file has forgotten, memory forgets too, so that every watch sees the same limit."""
+        if self._recent and self._recent[0].revision <= self._file.compacted:
+            self._recent = [event for event in self._recent if event.revision > self._file.compacted]
 
     # Watches
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from master.store.protocol import Compacted, Conflict, Corrupt, KeyValue, StoreEvent, Unavailable
+from master.store.sqlite_wal import check_wal
 
 _FORMAT = 1
 _APPLICATION_ID = 0x77687279  # "whry": another program's SQLite file is refused, not overwritten
@@ -132,6 +133,7 @@ class StoreFile(_Rows):
         """Lock, create or check the file. Raises Corrupt, or Unavailable (another master has it, cannot be read)."""
         self._lock = self._acquire()
         try:
+            check_wal(self._path)
             with _translated(self._path):
                 self._opened = _connect(self._path)
                 self._prepare()
