@@ -114,8 +114,11 @@ def proportional_sizes(bounds: Bounds, active: Sequence[ReplicaCounts], deployed
         share = _share(bounds, each, deployed=deployed, left=to_add - added)
         sizes[each.name] = each.wanted + share
         added += share
-    first = ordered[0].name
-    sizes[first] = max(0, sizes[first] + to_add - added)
+    rest = to_add - added
+    for each in ordered:
+        change = max(rest, -sizes[each.name])
+        sizes[each.name] += change
+        rest -= change
     return sizes
 
 
@@ -129,7 +132,8 @@ def _share(bounds: Bounds, counts: ReplicaCounts, *, deployed: int, left: int) -
         if before == 0:
             return 0
         fraction = _round_half_away(counts.wanted * bounds.max_total / before) - counts.wanted
-    return min(fraction, left) if left > 0 else max(fraction, left)
+    # Annotations that somebody edited never make a ReplicaSet move against the scale.
+    return max(0, min(fraction, left)) if left > 0 else min(0, max(fraction, left))
 
 
 def _round_half_away(value: float) -> int:
