@@ -68,6 +68,11 @@ class DesiredState:
     listed_pods: frozenset[str] | None = None
     _subscriptions: list[Subscription] = field(default_factory=list)
 
+    @property
+    def pods_complete(self) -> bool:
+        """True when the master has said in this run which pods there are, and all of them are here: others are orphans."""
+        return self.listed_pods is not None and self.listed_pods <= self.pods.keys()
+
     def subscribe(self, *resources: ResourceName) -> Subscription:
         """Hear of changes to these resources from now on; read the present state after subscribing."""
         subscription = Subscription(frozenset(resources))
