@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.backoff import back_off
 from agent.kubelet.labels import SPEC_HASH, identity, restart_count, sandbox_attempt, spec_hash

@@ -8,7 +8,7 @@ from binascii import Error as NotBase64
 from typing import Any
 
 import msgspec
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod
 
 from agent.kubelet.pods import spec_of
 from agent.runtime.spec import RegistryCredentials

@@ -9,8 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lightkube.models.core_v1 import Container, EnvVarSource, Service
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, EnvVarSource, Pod, Service
 
 from agent.kubelet.labels import identity
 from agent.kubelet.pods import spec_of

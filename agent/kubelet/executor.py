@@ -8,8 +8,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.actions import Kill, PodActions, Start
 from agent.kubelet.grace import Grace, single_failure

@@ -9,8 +9,7 @@ import logging
 import re
 from dataclasses import dataclass
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.backoff import doubled
 from agent.kubelet.credentials import credentials_for

@@ -7,8 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.grace import Grace, race, single_failure
 from agent.kubelet.hooks import HookFailed, run_hook

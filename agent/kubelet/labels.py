@@ -6,8 +6,7 @@ A container's name holds pod uid, container name and restart count, so the engin
 import hashlib
 from dataclasses import dataclass
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.runtime.spec import KIND_CONTAINER, KIND_SANDBOX, LABEL_KIND, ContainerState
 

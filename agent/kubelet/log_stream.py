@@ -1,6 +1,5 @@
 """A container's log as a stream. https://kubernetes.io/docs/reference/kubectl/generated/kubectl_logs/"""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from time import time
@@ -44,8 +43,8 @@ async def send_log(runtime: Streams, state: ContainerState, options: LogOptions,
                 return
 
     async def gone() -> None:
-        while await stream.read() is not None:
-            await asyncio.sleep(0)
+        async for _ in stream.frames():
+            pass
 
     async with single_failure():
         await race(send(), gone())

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightkube.models.core_v1 import PodDNSConfig
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod, PodDNSConfig
 
 from agent.kubelet.labels import identity
 from agent.kubelet.pods import spec_of

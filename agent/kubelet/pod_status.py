@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod
 
 from agent.kubelet.container_status import ContainerFacts, WaitReason, container_status, timestamp
 from agent.kubelet.observation import PodObservation

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.actions import Verdict
 from agent.kubelet.container_status import ContainerFacts, WaitReason

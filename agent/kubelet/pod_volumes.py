@@ -7,8 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lightkube.models.core_v1 import Container, VolumeMount
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod, VolumeMount
 
 from agent.kubelet.environment import InvalidContainer, expand
 from agent.kubelet.pod_directory import PodDirectory

@@ -22,7 +22,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod
 
 from agent.kubelet.actions import PodActions, compute_pod_actions
 from agent.kubelet.container_status import WaitReason

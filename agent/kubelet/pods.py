@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from lightkube.models.core_v1 import Container, PodSpec, ResourceRequirements
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod, PodSpec, ResourceRequirements
 
 from agent.kubelet.labels import DEFAULT_GRACE
 from proto.k8s.quantity import parse

@@ -1,7 +1,6 @@
 """Events on a pod and its containers, in kubelet's words. One per pod worker."""
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.pods import field_path
 from agent.reporter import Reporter

@@ -3,8 +3,7 @@
 https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
 """
 
-from lightkube.models.core_v1 import Container, ResourceRequirements
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod, ResourceRequirements
 
 from agent.kubelet.pods import is_sidecar, qos_class, spec_of
 from agent.runtime.spec import Resources

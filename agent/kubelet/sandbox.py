@@ -1,7 +1,6 @@
 """Makes a pod's sandbox. Called by the pod worker."""
 
-from lightkube.models.core_v1 import PodSecurityContext
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod, PodSecurityContext
 
 from agent.kubelet.labels import identity, sandbox_labels, sandbox_name
 from agent.kubelet.pause_image import REAPING_COMMAND

@@ -5,8 +5,7 @@ https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
 
 from pathlib import Path
 
-from lightkube.models.core_v1 import Capabilities, Container, PodSecurityContext, SecurityContext
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Capabilities, Container, Pod, PodSecurityContext, SecurityContext
 
 from agent.kubelet.environment import InvalidContainer
 from agent.kubelet.labels import identity

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from lightkube.models.core_v1 import Container
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.desired import DesiredState
 from agent.kubelet.exec_stream import attach, run_command

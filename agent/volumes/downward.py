@@ -2,7 +2,7 @@
 
 import re
 
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]\Z")
 

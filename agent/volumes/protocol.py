@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lightkube.models.core_v1 import Volume
-from lightkube.resources.core_v1 import Pod
+from lightkube.models.core_v1 import Pod, Volume
 
 from agent.volumes.references import References
 
