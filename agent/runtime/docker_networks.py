@@ -33,6 +33,15 @@ class DockerNetworks(DockerPart):
             await self._engine.work(lambda client: client.remove_network(name))
         await self._make(name, subnet=subnet, gateway=gateway, bridge=bridge, mtu=mtu)
 
+    async def remove_network(self, name: str) -> None:
+        """For `wherry-agent reset`. Nothing happens when it does not exist or does not carry the house's mark."""
+        try:
+            present = await self._engine.quick(lambda client: client.inspect_network(name))
+            if LABEL_KIND in (present.get("Labels") or {}):
+                await self._engine.work(lambda client: client.remove_network(name))
+        except NotFound:
+            return
+
     async def _make(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> None:
         def call(client: docker.APIClient) -> None:
             pool = docker.types.IPAMPool(subnet=subnet, gateway=gateway)
