@@ -9,8 +9,8 @@ import time
 from typing import Any, cast
 
 import msgspec
-from lightkube.models.core_v1 import Service
-from lightkube.models.discovery_v1 import EndpointSlice
+from lightkube.resources.core_v1 import Service
+from lightkube.resources.discovery_v1 import EndpointSlice
 from prometheus_client import CollectorRegistry
 
 from agent.desired import Change, DesiredState
