@@ -4,9 +4,9 @@ from master.api.kinds.kind import Json, Kind
 from master.api.kinds.rules import names
 from master.api.kinds.rules.lifecycle import first_generation, next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.numbers import not_negative
 from master.api.kinds.rules.pod_template import (
     default_template,
-    not_negative,
     validate_selector_and_template,
     validate_selector_update,
 )

@@ -103,7 +103,8 @@ def _default_http_get(action: Json) -> None:
 
 
 _FILE_MODE = 0o644
-_SOURCES = (
+#: Each volume has exactly one of these.
+VOLUME_SOURCES = (
     "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "configMap", "csi", "downwardAPI", "emptyDir",
     "ephemeral", "fc", "flexVolume", "flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "image", "iscsi",
     "nfs", "persistentVolumeClaim", "photonPersistentDisk", "portworxVolume", "projected", "quobyte", "rbd", "scaleIO",
@@ -112,7 +113,7 @@ _SOURCES = (
 
 
 def _default_volume(volume: Json) -> None:
-    if not any(volume.get(source) is not None for source in _SOURCES):
+    if not any(volume.get(source) is not None for source in VOLUME_SOURCES):
         volume["emptyDir"] = {}
     for source in ("secret", "configMap", "downwardAPI", "projected"):
         if (value := volume.get(source)) is not None:

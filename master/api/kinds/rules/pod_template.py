@@ -4,7 +4,7 @@ from typing import Any
 
 from master.api.kinds.pod_spec.defaults import default_pod_spec
 from master.api.kinds.pod_spec.validation import validate_pod_spec
-from master.api.kinds.rules.field_errors import invalid, not_supported, required
+from master.api.kinds.rules.field_errors import forbidden, invalid, not_supported, required
 from master.api.kinds.rules.metadata import (
     immutable,
     selector_matches,
@@ -49,20 +49,10 @@ def validate_template(template: Json, path: str) -> list[Cause]:
     if spec.get("restartPolicy") not in (None, "Always"):
         causes.append(not_supported(f"{path}.spec.restartPolicy", spec["restartPolicy"], ["Always"]))
     if spec.get("activeDeadlineSeconds") is not None:
-        causes.append(
-            Cause(
-                f"{path}.spec.activeDeadlineSeconds",
-                "FieldValueForbidden",
-                "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported",
-            )
-        )
+        message = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        causes.append(forbidden(f"{path}.spec.activeDeadlineSeconds", message))
     return causes
 
 
 def validate_selector_update(spec: Json, old: Json) -> list[Cause]:
     return immutable(spec.get("selector"), old.get("selector"), "spec.selector")
-
-
-def not_negative(value: Any, path: str) -> list[Cause]:
-    """Errors of a number that counts something."""
-    return [] if value is None or value >= 0 else [invalid(path, value, "must be greater than or equal to 0")]

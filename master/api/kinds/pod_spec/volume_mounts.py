@@ -1,0 +1,61 @@
+"""Validation of where a container mounts the pod's volumes (ValidateVolumeMounts), and of paths inside volumes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from master.api.kinds.rules.field_errors import forbidden, invalid, not_found, not_supported, required
+from master.client.errors import Cause
+
+Json = dict[str, Any]
+
+PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+
+
+def validate_volume_mounts(container: Json, volumes: Mapping[str, Json], path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    seen: set[str] = set()
+    privileged = bool((container.get("securityContext") or {}).get("privileged"))
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        where = f"{path}.volumeMounts[{index}]"
+        name, mount_path = mount.get("name") or "", mount.get("mountPath") or ""
+        if not name:
+            causes.append(required(f"{where}.name"))
+        elif name not in volumes:
+            causes.append(not_found(f"{where}.name", name))
+        if not mount_path:
+            causes.append(required(f"{where}.mountPath"))
+        elif mount_path in seen:
+            causes.append(invalid(f"{where}.mountPath", mount_path, "must be unique"))
+        seen.add(mount_path)
+        for field in ("subPath", "subPathExpr"):
+            if mount.get(field):
+                causes.extend(local_descending_path(mount[field], f"{where}.{field}"))
+        if mount.get("subPath") and mount.get("subPathExpr"):
+            causes.append(
+                invalid(f"{where}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive")
+            )
+        causes.extend(_validate_propagation(mount, f"{where}.mountPropagation", privileged=privileged))
+    return causes
+
+
+def local_descending_path(path: str, where: str) -> list[Cause]:
+    """A path that stays where it begins."""
+    causes: list[Cause] = []
+    if path.startswith("/"):
+        causes.append(invalid(where, path, "must be a relative path"))
+    return causes + no_backsteps(path, where)
+
+
+def no_backsteps(path: str, where: str) -> list[Cause]:
+    return [invalid(where, path, "must not contain '..'")] if ".." in path.split("/") else []
+
+
+def _validate_propagation(mount: Json, where: str, *, privileged: bool) -> list[Cause]:
+    propagation = mount.get("mountPropagation")
+    if propagation is None:
+        return []
+    if propagation not in PROPAGATIONS:
+        return [not_supported(where, propagation, PROPAGATIONS)]
+    if propagation == "Bidirectional" and not privileged:
+        return [forbidden(where, "Bidirectional mount propagation is available only to privileged containers")]
+    return []
