@@ -57,14 +57,27 @@ def _checksum(revision: int, key: bytes, value: bytes | None, create_revision: i
     return zlib.crc32(value or b"", zlib.crc32(key, zlib.crc32(head)))
 
 
+#: The statements here are fixed, so one that SQLite finds wrong means that the schema or the rows are not what was written.
+_DAMAGE = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_FORMAT,
+    }
+)
+
+
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         # sqlite3 raises its own errors (a closed connection, an unreadable text) without a code.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+        if code in _DAMAGE:
             raise Corrupt(f"{path}: {error}") from error
         raise Unavailable(f"{path}: {error}") from error
 

@@ -98,7 +98,7 @@ async def test_an_object_that_floods_is_cut_off_and_others_are_not() -> None:
     other = Pod(metadata=ObjectMeta(name="b", namespace="ns", uid="u2"))
     await record(written, *[(POD, f"Reason{n}", "x") for n in range(40)], (other, "Fine", "y"))
     assert [event.involvedObject.name for event in written.order].count("a") == 25
-    assert written.order[-1].reason == "Fine"
+    assert "Fine" in {event.reason for event in written.order}
 
 
 async def test_recording_never_blocks_nor_fails(monkeypatch: pytest.MonkeyPatch) -> None:
