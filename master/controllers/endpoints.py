@@ -11,6 +11,7 @@ from lightkube.resources.core_v1 import Endpoints, Pod, Service
 from master.client.errors import StatusError
 from master.client.protocol import DeleteOptions
 from master.controllers.context import ControllerContext
+from master.controllers.discovery.pace import Pace
 from master.controllers.discovery.pod_endpoints import HEADLESS, has_selector, is_headless
 from master.controllers.discovery.subsets import subsets_of
 from master.controllers.objects.metadata import (
@@ -45,6 +46,10 @@ class EndpointsController:
         self._endpoints = context.informers.of(Endpoints)
         self._pods = context.informers.of(Pod)
         self._queue: WorkQueue[Key] = WorkQueue(self.name)
+        self._monotonic = context.clock.monotonic
+        self._pace = Pace()
+        self._bereft: set[Key] = set()
+        """Services that were deleted: their Endpoints go, whoever wrote them."""
         self._services.add_handler(self._on_service)
         self._endpoints.add_handler(self._on_endpoints)
         self._pods.add_handler(self._on_pod)
@@ -55,9 +60,13 @@ class EndpointsController:
         await run_workers(self._queue, self._reconcile, workers=self._workers, name=self.name)
 
     def _on_service(self, old: Service | None, new: Service | None) -> None:
-        service = new or old
-        if service is not None:
-            self._queue.add(key_of(service))
+        if new is not None:
+            self._bereft.discard(key_of(new))
+            self._queue.add(key_of(new))
+        elif old is not None:
+            self._pace.forget(key_of(old))
+            self._bereft.add(key_of(old))
+            self._queue.add(key_of(old))
 
     def _on_endpoints(self, old: Endpoints | None, new: Endpoints | None) -> None:
         endpoints = new or old
@@ -69,17 +78,20 @@ class EndpointsController:
             if pod is not None:
                 for service in self._services.list(namespace_of(pod)):
                     if _selects(service, pod):
-                        self._queue.add(key_of(service))
+                        key = key_of(service)
+                        self._queue.add_after(key, self._pace.pause(key))
 
     async def _reconcile(self, key: Key) -> None:
         service = self._services.get(*key)
         current = self._endpoints.get(*key)
         if service is None or terminating(service):
-            await self._clean_up(current)
+            await self._clean_up(key, current)
             return
         if not has_selector(service):
             return
+        started = self._monotonic()
         wanted = self._wanted(service, current)
+        self._pace.took(key, self._monotonic() - started)
         if wanted == current:
             return
         try:
@@ -116,9 +128,10 @@ class EndpointsController:
         changed = msgspec.structs.replace(current, subsets=subsets or None)
         return with_metadata(changed, labels=labels, annotations=annotations or None)
 
-    async def _clean_up(self, current: Endpoints | None) -> None:
-        """Endpoints that this controller made go with their Service; others are somebody else's."""
-        if current is None or labels_of(current).get(MANAGED_BY) != CONTROLLER:
+    async def _clean_up(self, key: Key, current: Endpoints | None) -> None:
+        """Endpoints go with their Service. Those that never had one, and that this controller did not make, stay."""
+        if current is None or (key not in self._bereft and labels_of(current).get(MANAGED_BY) != CONTROLLER):
+            self._bereft.discard(key)
             return
         options = DeleteOptions(uid=uid_of(current))
         try:
@@ -126,6 +139,7 @@ class EndpointsController:
         except StatusError as error:
             if error.code != 404:
                 raise
+        self._bereft.discard(key)
 
 
 def _selects(service: Service, pod: Pod) -> bool:

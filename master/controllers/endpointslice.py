@@ -12,6 +12,7 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 from master.client.errors import StatusError
 from master.client.protocol import DeleteOptions
 from master.controllers.context import ControllerContext
+from master.controllers.discovery.pace import Pace
 from master.controllers.discovery.pod_endpoints import (
     ZONE,
     Ports,
@@ -58,7 +59,9 @@ class EndpointSliceController:
         self._slices.add_index(_BY_SERVICE, _service_of_slice)
         self._pods.add_index(_BY_NODE, _node_of_pod)
         self._queue: WorkQueue[Key] = WorkQueue(self.name)
-        self._written = Written(context.clock.monotonic)
+        self._monotonic = context.clock.monotonic
+        self._pace = Pace()
+        self._written = Written(self._monotonic)
         self._services.add_handler(self._on_service)
         self._slices.add_handler(self._on_slice)
         self._pods.add_handler(self._on_pod)
@@ -72,6 +75,8 @@ class EndpointSliceController:
     def _on_service(self, old: Service | None, new: Service | None) -> None:
         if new is not None:
             self._queue.add(key_of(new))
+        elif old is not None:
+            self._pace.forget(key_of(old))
 
     def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         if new is None and old is not None:
@@ -85,7 +90,8 @@ class EndpointSliceController:
             if pod is not None:
                 for service in self._services.list(namespace_of(pod)):
                     if _selects(service, pod):
-                        self._queue.add(key_of(service))
+                        key = key_of(service)
+                        self._queue.add_after(key, self._pace.pause(key))
 
     def _on_node(self, old: Node | None, new: Node | None) -> None:
         """Endpoints name their node's zone."""
@@ -108,7 +114,10 @@ class EndpointSliceController:
         if not has_selector(service):
             return
         families = address_types(service)
-        await self._write(key, service, plan(service, existing, self._groups(service, families), families))
+        started = self._monotonic()
+        changes = plan(service, existing, self._groups(service, families), families)
+        self._pace.took(key, self._monotonic() - started)
+        await self._write(key, service, changes)
 
     def _groups(self, service: Service, families: Iterable[str]) -> list[Group]:
         pods = [

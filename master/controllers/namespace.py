@@ -1,7 +1,7 @@
 """The namespace controller: empties a namespace that is being deleted, then lets it go.
 
-    Terminating ──► delete all objects of all namespaced kinds ──► some remain (finalizers, graceful pods) ──► again
-                                                               └─► none ──► take "kubernetes" off spec.finalizers
+    Terminating ──► delete all pods, then all objects of all other kinds ──► some remain (finalizers, grace) ──► again
+                                                                         └─► none ──► take "kubernetes" off spec.finalizers
 
 What it finds is in the namespace's conditions, in Kubernetes' words: `kubectl describe namespace` says what holds it up.
 Source: https://kubernetes.io/docs/tasks/administer-cluster/namespaces/#deleting-a-namespace
@@ -15,7 +15,7 @@ from datetime import datetime
 import msgspec
 from lightkube.core.resource import NamespacedResource, Resource, api_info
 from lightkube.models.core_v1 import NamespaceCondition, NamespaceStatus
-from lightkube.resources.core_v1 import Namespace
+from lightkube.resources.core_v1 import Namespace, Pod
 
 from master.client.errors import StatusError
 from master.client.protocol import DeleteOptions
@@ -48,6 +48,8 @@ class NamespaceController:
         self._clock = context.clock
         self._workers = context.settings.workers
         self._kinds = [kind for kind in context.kinds if issubclass(kind, NamespacedResource)]
+        # Pods go first, and all else only after them (KEP-5080): what guards them must not go before they do.
+        self._kinds.sort(key=lambda kind: kind is not Pod)
         self._namespaces = context.informers.of(Namespace)
         self._queue: WorkQueue[str] = WorkQueue(self.name)
         self._namespaces.add_handler(self._on_namespace)
@@ -75,6 +77,8 @@ class NamespaceController:
         content = Content()
         for kind in self._kinds:
             await self._empty(kind, name, content)
+            if kind is Pod and content.remaining:
+                break
         namespace = await self._report(namespace, content)
         if content.failures or content.remaining:
             raise Retry(_AGAIN, f"content remains in namespace {name}")

@@ -58,6 +58,7 @@ class NodeLifecycleController:
             large_cluster_size=settings.large_cluster_size,
         )
         self._nodes = context.informers.of(Node)
+        self._nodes.add_handler(self._on_node)
         self._pods = context.informers.of(Pod)
         self._pods.add_index(_BY_NODE, _node_of_pod)
         self._watched_since: dict[str, float] = {}
@@ -76,6 +77,14 @@ class NodeLifecycleController:
         while True:
             await self.monitor()
             await asyncio.sleep(self._settings.node_monitor_period)
+
+    def _on_node(self, old: Node | None, new: Node | None) -> None:
+        if old is None and new is not None:
+            message = f"Node {name_of(new)} event: Registered Node {name_of(new)} in Controller"
+            self._events.event(new, "Normal", "RegisteredNode", message)
+        elif new is None and old is not None:
+            message = f"Node {name_of(old)} event: Removing Node {name_of(old)} from Controller"
+            self._events.event(old, "Normal", "RemovingNode", message)
 
     async def monitor(self) -> None:
         """One look at all nodes. What fails for one node is tried again at the next look."""

@@ -4,6 +4,7 @@ It counts from the cache, so it creates and deletes nothing for a ReplicaSet unt
 (`replicas.expectations`). Creations start slowly, so that a quota or a refusing admission is not hammered.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -169,19 +170,22 @@ class ReplicaSetController:
 
     async def _delete(self, key: Key, replica_set: ReplicaSet, pods: Sequence[Pod]) -> StatusError | None:
         self._expectations.expect_deletions(key, map(uid_of, pods), now=self._clock.monotonic())
-        first: StatusError | None = None
-        for pod in pods:
-            try:
-                await self._client.delete(Pod, name_of(pod), namespace_of(pod), DeleteOptions(uid=uid_of(pod)))
-            except StatusError as error:
-                self._expectations.deleted(key, uid_of(pod))
-                if error.code in {404, 409}:
-                    continue
+        errors: list[StatusError] = []
+        async with asyncio.TaskGroup() as group:
+            for pod in pods:
+                group.create_task(self._delete_one(key, replica_set, pod, errors))
+        return errors[0] if errors else None
+
+    async def _delete_one(self, key: Key, replica_set: ReplicaSet, pod: Pod, errors: list[StatusError]) -> None:
+        try:
+            await self._client.delete(Pod, name_of(pod), namespace_of(pod), DeleteOptions(uid=uid_of(pod)))
+        except StatusError as error:
+            self._expectations.deleted(key, uid_of(pod))
+            if error.code not in {404, 409}:
                 self._events.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error.message}")
-                first = first or error
-            else:
-                self._events.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
-        return first
+                errors.append(error)
+        else:
+            self._events.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
 
     async def _sync_status(
         self,

@@ -5,7 +5,6 @@ Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
 """
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from lightkube.models.core_v1 import Container, ObjectReference, ServicePort
 from lightkube.models.discovery_v1 import Endpoint, EndpointConditions, EndpointPort
@@ -49,8 +48,8 @@ def address_of(pod: Pod, address_type: str) -> str | None:
     if status is None:
         return None
     candidates = [each.ip for each in status.podIPs or () if each.ip] or ([status.podIP] if status.podIP else [])
-    version = 6 if address_type == "IPv6" else 4
-    return next((each for each in candidates if ip_address(each).version == version), None)
+    six = address_type == "IPv6"
+    return next((each for each in candidates if (":" in each) is six), None)
 
 
 def belongs(pod: Pod, *, include_terminating: bool) -> bool:

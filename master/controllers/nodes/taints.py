@@ -46,7 +46,9 @@ def with_scheduling_taints(node: Node, taints: Sequence[Taint], now: datetime) -
 
 
 def evicting_key(node: Node) -> str | None:
-    """The taint by which the node's pods are to be evicted; None for a ready node."""
+    """The taint by which the node's pods are to be evicted; None for a ready node, and for one that has not reported yet."""
+    if condition_of(node, "Ready") is None:
+        return None
     return {"True": None, "False": NOT_READY}.get(readiness(node), UNREACHABLE)
 
 

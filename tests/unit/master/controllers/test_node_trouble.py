@@ -17,6 +17,7 @@ from master.controllers.nodes.taints import (
     NOT_READY,
     UNREACHABLE,
     UNSCHEDULABLE,
+    evicting_key,
     eviction_time,
     has_eviction_taint,
     tolerates,
@@ -75,6 +76,11 @@ def test_a_nodes_state_calls_for_these_taints(
     stale = Taint(key="node.kubernetes.io/memory-pressure", effect="NoSchedule")
     found = with_scheduling_taints(node(*conditions, unschedulable=unschedulable), [users, stale], NOW)
     assert keys(found) == {("users", "NoSchedule"), *((key, "NoSchedule") for key in wanted)}
+
+
+def test_only_a_node_that_reported_is_evicted() -> None:
+    found = [evicting_key(node(*each)) for each in ([], [("Ready", "True")], [("Ready", "False")], [("Ready", "Unknown")])]
+    assert found == [None, None, NOT_READY, UNREACHABLE]
 
 
 def test_the_eviction_taint_changes_its_name_but_not_its_time() -> None:
