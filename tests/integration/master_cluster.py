@@ -160,6 +160,10 @@ class Api:
             if "already exists" not in str(error):
                 raise
 
+    async def text(self, path: str) -> str:
+        async with self._api._session.get(self._api._url + path) as response:
+            return await response.text()
+
     async def patch(self, path: str, body: Json) -> Json:
         return await self._api._request("PATCH", path, body)
 
@@ -210,7 +214,11 @@ class Node:
     gone: set[str] = field(default_factory=set)
 
 
-async def upper(request: StreamOpen, stream: Stream) -> None:
+async def serve_stream(request: StreamOpen, stream: Stream) -> None:
+    """Logs are the pod's name; everything else comes back in capitals."""
+    if request.kind == "logs":
+        await stream.write(1, f"log of {request.pod}\n".encode())
+        return
     async for frame in stream.frames():
         await stream.write(1, frame.data.upper())
         if frame.eof:
@@ -274,7 +282,7 @@ async def node_running(master: MasterProcess, name: str, folder: Path) -> AsyncI
                 desired=desired,
                 rejections=rejections,
                 node_object=node_object,
-                handle_stream=upper,
+                handle_stream=serve_stream,
                 sealing_public_key=public_key(sealing),
                 boot_id="boot",
             ),

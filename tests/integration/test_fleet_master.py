@@ -3,14 +3,22 @@
 import asyncio
 import base64
 import shutil
+import ssl
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import aiomqtt
+import msgpack
 import pytest
+import yaml
 from lightkube.models.core_v1 import Pod
 
 from agent.join import JoinFailed
 from master.cli import main
 from master.cli.errors import CommandError
+from proto.envelope import Envelope
+from proto.messages import Hello, encode
 from tests.integration.master_cluster import (
     Api,
     Json,
@@ -45,6 +53,37 @@ def condition(obj: Json, type_: str) -> str:
 
 def desired_pod(node: Node, uid: str) -> Pod:
     return node.desired.pods[uid]
+
+
+_CONTAINER: Json = {"name": "c", "image": "registry.test/app:1", "imageID": "", "restartCount": 0}
+_KINDS = ("Hello", "Heartbeat", "Offline", "NodeStatusReport", "PodStatusReport", "EventReport", "StreamFrame", "Leader")
+
+
+def malformed(random: Random) -> bytes:
+    """A payload that is wrong in one of many ways: no envelope, a wrong field, a body that does not fit."""
+    junk: Any = random.choice(
+        [None, True, -1, 2**63, 1.5, "x" * 3000, b"\xff" * 3000, [], {"a": [[]] * 50}, {"status": {"phase": 7}}]
+    )
+    match random.randrange(5):
+        case 0:
+            return random.randbytes(random.randrange(200))
+        case 1:
+            return bytes(msgpack.packb(junk))
+        case 2:
+            fields = [1, random.choice(_KINDS), 0, 0, "", b"", b""]
+            fields[random.randrange(7)] = junk
+            return bytes(msgpack.packb(fields))
+        case 3:
+            body = dict.fromkeys(("node", "status", "event", "sealing_key", "inventory", "uid"), junk)
+            return Envelope(random.choice(_KINDS), 0, 0, "", bytes(msgpack.packb(body))).pack()
+        case _:
+            hello = Hello(
+                node={"metadata": {"labels": {"a": "b" * 100}}, "status": {"conditions": 3}},
+                sealing_key=bytes(32),
+                boot_id="",
+                agent_version="",
+            )
+            return encode(hello).pack()[: random.randrange(1, 400)]
 
 
 async def registered(api: Api, node: Node) -> None:
@@ -186,6 +225,44 @@ async def test_a_killed_master_keeps_acknowledged_objects_and_orders(tmp_path: P
             await api.delete(f"{PODS}/{doomed['name']}?gracePeriodSeconds=0")
             await eventually(lambda: doomed["uid"] not in node.desired.pods)
         assert await master.stop() == 0
+
+
+async def test_logs_come_over_the_wire(tmp_path: Path) -> None:
+    async with master_running() as master, master.api() as api, node_running(master, "n1", tmp_path / "n1") as node:
+        await registered(api, node)
+        uid = (await api.create(PODS, pod("a", "n1")))["metadata"]["uid"]
+        await eventually(lambda: uid in node.desired.pods)
+        status = {
+            "phase": "Running",
+            "containerStatuses": [{**_CONTAINER, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "ready": True}],
+        }
+        node.outbox.pod_status(desired_pod(node, uid), status)
+        await until(api, f"{PODS}/a", lambda one: one["status"].get("phase") == "Running")
+        assert await api.text(f"{PODS}/a/log") == "log of a\n"
+
+
+async def test_ten_thousand_malformed_messages_harm_nobody(tmp_path: Path) -> None:
+    async with (
+        master_running() as master,
+        master.api() as api,
+        node_running(master, "n1", tmp_path / "n1") as good,
+    ):
+        await registered(api, good)
+        await join_node(master, "n2", tmp_path / "n2")
+        tls = ssl.create_default_context(cafile=str(tmp_path / "n2" / "ca.crt"))
+        tls.load_cert_chain(tmp_path / "n2" / "node.crt", tmp_path / "n2" / "node.key")
+        port = yaml.safe_load((tmp_path / "n2" / "config.yaml").read_text())["broker"]["port"]
+        random, topics = Random(1), good.link._parts.identity.topics
+        whats = ["hello", "heartbeat", "offline", "status", "pods", "events", "streams/x", "nonsense"]
+        async with aiomqtt.Client("127.0.0.1", port, tls_context=tls, protocol=aiomqtt.ProtocolVersion.V5) as session:
+            for _ in range(10_000):
+                topic = topics.up("n2", "x").removesuffix("x") + random.choice(whats)
+                await session.publish(topic, malformed(random), qos=0)
+        uid = (await api.create(PODS, pod("a", "n1")))["metadata"]["uid"]
+        await eventually(lambda: uid in good.desired.pods)
+        assert await api.ready()
+        assert "Traceback" not in master.log.read_text()
+        assert master.log.read_text().count("\n") < 300
 
 
 async def test_a_node_that_falls_silent_becomes_unknown(tmp_path: Path) -> None:
