@@ -4,6 +4,7 @@ YAML is read without tags, aliases (a billion laughs) or great depth, and gives 
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,12 +129,37 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = super().construct_mapping(node, deep=deep)
-        return {key if isinstance(key, str) else _key(key): value for key, value in mapping.items()}
+        # Keys become strings before they are compared: 1 and true are different ones in JSON.
+        mapping = {}
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | None):
+                raise yaml.YAMLError("a mapping's key must be a scalar")
+            mapping[_key(key)] = self.construct_object(value_node, deep=deep)
+        return mapping
 
 
+_TAG = "tag:yaml.org,2002:"
+#: Tags that JSON has too; binary, sets, time stamps and the like are refused.
+_Loader.yaml_constructors = {
+    tag: construct
+    for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.removeprefix(_TAG) in ("null", "bool", "int", "float", "str", "seq", "map")
+}
+#: As Kubernetes' YAML reader: time stamps are strings, and so is 1:30, which YAML 1.1 means as base 60.
+_PLAIN = {
+    "int": re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+)\Z"),
+    "float": re.compile(
+        r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+    ),
+}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [
+        (tag, _PLAIN.get(tag.removeprefix(_TAG), pattern))
+        for tag, pattern in resolvers
+        if tag.removeprefix(_TAG) not in ("timestamp", "merge", "value")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 

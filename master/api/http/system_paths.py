@@ -25,8 +25,8 @@ from master.api.settings import ApiSettings
 from master.client.errors import StatusError, bad_request
 from proto.version import KUBERNETES_VERSION, VERSION
 
-_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-_PROTOBUFS = frozenset({_PROTOBUF, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"})
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_PROTOBUFS = frozenset({_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"})
 _REVIEWS = {(review.group, review.version, review.plural): review for review in REVIEWS}
 
 
@@ -131,7 +131,8 @@ class SystemPaths:
     async def _openapi_v2(self, request: web.Request, documents: OpenApiDocuments) -> web.StreamResponse:
         for media in media_types(request.headers.get("Accept", "") or "*/*"):
             if media.name in _PROTOBUFS:
-                return await self._tagged(request, documents.v2_protobuf(), media.name)
+                # Never the name with "@" that kubectl asks by: Go's own parser of media types refuses it in an answer.
+                return await self._tagged(request, documents.v2_protobuf(), _PROTOBUF)
             if media.name in ("application/json", "*/*", "application/*"):
                 return await self._tagged(request, documents.v2_json(), "application/json")
         raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: application/json, {_PROTOBUF}")

@@ -14,7 +14,7 @@ _SECONDS = 300
 class DefaultTolerationSeconds:
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
         resource = request.resource
-        if (resource.group, resource.plural) != ("", "pods") or request.operation != "CREATE" or request.subresource:
+        if (resource.group, resource.plural) != ("", "pods") or request.operation == "DELETE" or request.subresource:
             return
         spec = obj.setdefault("spec", {})
         tolerations = list(spec.get("tolerations") or [])

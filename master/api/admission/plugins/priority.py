@@ -1,4 +1,4 @@
-"""Priority: a pod's spec.priority comes from its class; without one it is 0.
+"""Priority: a new pod's spec.priority comes from its class; without one it is 0. An update keeps it.
 
 PriorityClass is not served yet: only Kubernetes' two built-in classes exist.
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
@@ -15,9 +15,14 @@ _BUILT_IN = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2
 class Priority:
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
         resource = request.resource
-        if (resource.group, resource.plural) != ("", "pods") or request.operation != "CREATE" or request.subresource:
+        if (resource.group, resource.plural) != ("", "pods") or request.operation == "DELETE" or request.subresource:
             return
         spec = obj.setdefault("spec", {})
+        if request.old is not None:
+            for kept in ("priority", "preemptionPolicy"):
+                if spec.get(kept) is None and (request.old.get("spec") or {}).get(kept) is not None:
+                    spec[kept] = request.old["spec"][kept]
+            return
         class_name = spec.get("priorityClassName") or ""
         if class_name and class_name not in _BUILT_IN:
             raise forbidden("pods", "", request.name, f"no PriorityClass with name {class_name} was found")
