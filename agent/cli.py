@@ -94,22 +94,22 @@ def _join(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from agent import app
+    from agent.app import main as run_agent
 
     try:
         loaded = settings.load(parsed.config, _flags(parsed))
     except InvalidSettings as error:
         return _failed("cannot start", error)
-    return app.main(loaded)
+    return run_agent(loaded)
 
 
 def _reset(parsed: argparse.Namespace) -> int:
-    from agent import reset
+    from agent.reset import ResetFailed, reset
 
     try:
         loaded = settings.load(parsed.config, _flags(parsed))
-        asyncio.run(reset.reset(loaded, None if parsed.keep_settings else parsed.config))
-    except (InvalidSettings, reset.ResetFailed) as error:
+        asyncio.run(reset(loaded, None if parsed.keep_settings else parsed.config))
+    except (InvalidSettings, ResetFailed) as error:
         return _failed("cannot reset", error)
     return 0
 

@@ -244,7 +244,8 @@ async def _exchange(
 
 def _reason(error: OSError) -> str:
     """The system's words; asyncio's own stand in `strerror` of a refused connection."""
-    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+    number = error.errno or 0  # negative where the name could not be resolved
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def _message(content: bytes) -> str:

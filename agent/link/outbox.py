@@ -125,6 +125,16 @@ class Outbox:
                 del self._events[report.key]
 
     @property
+    def node_problem(self) -> str:
+        """What the node's Ready condition says is wrong, as reported last; "" when it is True."""
+        report = self._statuses.get(_NODE)
+        conditions = report.status.get("conditions", []) if report is not None else []
+        for condition in conditions:
+            if condition.get("type") == "Ready":
+                return "" if condition.get("status") == "True" else str(condition.get("message") or "not ready")
+        return "the node's status is not known yet"
+
+    @property
     def waiting(self) -> int:
         return len(self._unsent) + len(self._events)
 
