@@ -45,7 +45,7 @@ from master.informer import Informers
 from master.pki import cluster as cluster_pki
 from master.pki.cluster import BROKER_USER, ClusterPki
 from master.pki.files import PkiError
-from master.pki.names import advertised, broker_advertised, broker_names, server_names
+from master.pki.names import advertised, broker_advertised, broker_local, broker_names, server_names
 from master.preflight import check_host
 from master.scheduler.scheduler import Scheduler
 from master.settings import BrokerSettings, MasterSettings, broker_address
@@ -227,7 +227,7 @@ class Master:
     def _fleet_settings(self, pki: ClusterPki, epoch: int) -> FleetSettings:
         settings, network = self._settings, self._settings.network
         if isinstance(settings.broker, BrokerSettings):
-            host, port = settings.broker.address or "127.0.0.1", settings.broker.port
+            host, port = broker_local(settings.broker), settings.broker.port
         else:
             host, port = broker_address(settings.broker)
         return FleetSettings(

@@ -24,6 +24,7 @@ from pathlib import Path
 from master.broker.config import BrokerFiles, render_acl, render_config
 from master.pki import files as pki_files
 from master.pki.cluster import BROKER_USER, ClusterPki
+from master.pki.names import broker_local
 from master.settings import BrokerSettings
 from proto.topics import Topics
 
@@ -131,7 +132,7 @@ class Broker:
 
     async def _wait_until_listening(self) -> None:
         """A whole TLS handshake, so that the broker sees a client leave in order."""
-        host = self._settings.address or "127.0.0.1"
+        host = broker_local(self._settings)
         context = ssl.create_default_context(cafile=str(self._pki.ca_path))
         context.check_hostname = False  # it is our own child at our own port, under whatever address it was given
         context.load_cert_chain(self._pki.broker_client.certificate, self._pki.broker_client.key)

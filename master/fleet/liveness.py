@@ -40,7 +40,3 @@ class Liveness:
     def heard_since(self, moment: float) -> list[str]:
         """The nodes that were heard after a monotonic time."""
         return [node for node, seen in self._seen.items() if seen > moment]
-
-    def forget(self, node: str) -> None:
-        self._seen.pop(node, None)
-        self._suspected.pop(node, None)

@@ -123,16 +123,9 @@ class Outgoing:
         self._index_digest, self._index_on_broker = digest, True
         return DesiredIndex(entries=entries), self.index_revision
 
-    def heed_inventory(self, entries: Iterable[InventoryEntry], *, epoch: int, now: float) -> list[str]:
-        """Compare with what a node says that it holds.
-
-        Marks for publishing what it lacks; forgets tombstones that it has followed. Returns the topics that it holds and
-        nobody ordered: their retained orders are to be cleared, and the index ends them.
-        """
-        held = {
-            self.topic(entry.resource, entry.namespace, entry.uid if entry.resource == "pods" else entry.name): entry
-            for entry in entries
-        }
+    def heed_inventory(self, entries: Iterable[InventoryEntry], *, epoch: int, now: float) -> None:
+        """What a node says that it holds: marks for publishing what it lacks, forgets tombstones that it has followed."""
+        held = {self._topic_of(entry): entry for entry in entries}
         for topic, sent in self.sent.items():
             entry = held.get(topic)
             if sent.removed:
@@ -142,7 +135,18 @@ class Outgoing:
             current = entry is not None and (entry.uid, entry.epoch, entry.revision) == (sent.uid, epoch, sent.revision)
             if not current and now - sent.at > IN_FLIGHT_SECONDS:
                 sent.on_broker = False
-        return [topic for topic in held if topic not in self.sent]
+
+    def strangers(self, entries: Iterable[InventoryEntry]) -> list[str]:
+        """Topics that a node holds and nobody ordered: the index ends them, and their retained orders are to be cleared.
+
+        Only true after `compare`. Empty as long as no index was published.
+        """
+        if not self._index_on_broker:
+            return []
+        return [topic for topic in map(self._topic_of, entries) if topic not in self.sent]
+
+    def _topic_of(self, entry: InventoryEntry) -> str:
+        return self.topic(entry.resource, entry.namespace, entry.uid if entry.resource == "pods" else entry.name)
 
     @property
     def tombstones(self) -> bool:

@@ -136,48 +136,47 @@ class Publisher:
         outgoing = self._readers.get(reader)
         if outgoing is None:
             outgoing = self._readers[reader] = Outgoing(self._topic_of(reader), index_revision=self._index_floor)
-        greeted = False
-        strangers: list[str] = []
+        inventory: Sequence[InventoryEntry] | None = None
         if reader != SHARED:
-            outgoing.use_key(self._sealing_key(reader))
-            await self._publish_node_order(session, reader, again=reader in self._inventories)
             inventory = self._inventories.pop(reader, None)
+            outgoing.use_key(self._sealing_key(reader))
+            await self._publish_node_order(session, reader, again=inventory is not None)
             if inventory is not None:
-                greeted = True
-                strangers = self._heed(reader, outgoing, inventory)
-        now = time.monotonic()
-        orders = outgoing.compare(self._view.wanted(reader), now)
+                self._heed(outgoing, inventory)
+        orders = outgoing.compare(self._view.wanted(reader), time.monotonic())
         async with asyncio.TaskGroup() as group:
             for number, order in enumerate(orders):
                 group.create_task(self._send_order(session, order, outgoing.sealing))
                 if number % _BATCH == _BATCH - 1:
                     await asyncio.sleep(0)
-            for topic in strangers:
-                group.create_task(session.publish(topic, b"", retain=True))
-        index = outgoing.index(again=greeted)
+        index = outgoing.index(again=inventory is not None)
         if index is not None:
             message, revision = index
             topic = self._topics.shared_index if reader == SHARED else self._topics.node_index(reader)
             await self._publish(session, topic, message, revision=revision)
+        for topic in self._strangers(outgoing, inventory or ()):
+            await session.publish(topic, b"", retain=True)
         if orders:
             log.debug("published", extra={"reader": reader or "shared", "orders": len(orders)})
         if reader != SHARED and self._view.node(reader) is None and not outgoing.sent:
             await self._forget(session, reader)
 
-    def _heed(self, node: str, outgoing: Outgoing, inventory: Sequence[InventoryEntry]) -> list[str]:
-        """What the node holds, against what it and all should have. Returns topics of its own to clear."""
+    def _heed(self, outgoing: Outgoing, inventory: Sequence[InventoryEntry]) -> None:
+        """What a node holds, against what it and all should have: what it lacks is published again."""
         now = time.monotonic()
-        own = [entry for entry in inventory if entry.resource not in _SHARED_RESOURCES]
-        shared = [entry for entry in inventory if entry.resource in _SHARED_RESOURCES]
-        strangers = outgoing.heed_inventory(own, epoch=self._epoch, now=now)
-        everybodys = self._readers.get(SHARED)
-        if everybodys is not None:
-            # Another node may well hold it still: nothing shared is cleared on one node's word.
-            lacking = Outgoing(everybodys.topic, sent=everybodys.sent)
-            lacking.heed_inventory(shared, epoch=self._epoch, now=now)
-            if any(not sent.on_broker for sent in everybodys.sent.values()):
+        outgoing.heed_inventory(_own(inventory), epoch=self._epoch, now=now)
+        shared = self._readers.get(SHARED)
+        # A node that holds nothing starts anew, and the broker gives it all that is shared: no need to send that to everybody.
+        if shared is not None and inventory:
+            # Only what it lacks: a tombstone is not confirmed by one node for all.
+            lacking = Outgoing(shared.topic, sent={topic: sent for topic, sent in shared.sent.items() if not sent.removed})
+            lacking.heed_inventory(_shared(inventory), epoch=self._epoch, now=now)
+            if any(not sent.on_broker for sent in lacking.sent.values()):
                 self.mark(SHARED)
-        return strangers
+
+    def _strangers(self, outgoing: Outgoing, inventory: Sequence[InventoryEntry]) -> list[str]:
+        shared = self._readers.get(SHARED)
+        return outgoing.strangers(_own(inventory)) + (shared.strangers(_shared(inventory)) if shared is not None else [])
 
     async def _publish_node_order(self, session: Session, node: str, *, again: bool) -> None:
         found = self._view.node(node)
@@ -251,6 +250,14 @@ class Publisher:
         except binascii.Error:
             return b""
         return key if len(key) == 32 else b""
+
+
+def _own(inventory: Sequence[InventoryEntry]) -> list[InventoryEntry]:
+    return [entry for entry in inventory if entry.resource not in _SHARED_RESOURCES]
+
+
+def _shared(inventory: Sequence[InventoryEntry]) -> list[InventoryEntry]:
+    return [entry for entry in inventory if entry.resource in _SHARED_RESOURCES]
 
 
 async def _raise_when(lost: "asyncio.Future[None]") -> None:

@@ -21,6 +21,11 @@ def broker_advertised(settings: MasterSettings) -> str:
     return own or advertised(settings)
 
 
+def broker_local(settings: BrokerSettings) -> str:
+    """The address at which the master reaches its own broker."""
+    return "127.0.0.1" if settings.address in ("", "0.0.0.0") else "::1" if settings.address == "::" else settings.address
+
+
 def server_names(settings: MasterSettings) -> list[str]:
     """For the API: the `kubernetes` Service's names and address, and this host's."""
     domain = settings.network.cluster_domain
@@ -36,7 +41,8 @@ def server_names(settings: MasterSettings) -> list[str]:
 
 def broker_names(settings: MasterSettings) -> list[str]:
     """For the broker: this host's names and addresses."""
-    return _distinct([*_host(settings), broker_advertised(settings)])
+    own = [broker_local(settings.broker)] if isinstance(settings.broker, BrokerSettings) else []
+    return _distinct([*_host(settings), broker_advertised(settings), *own])
 
 
 def _host(settings: MasterSettings) -> list[str]:

@@ -142,4 +142,8 @@ def test_a_hello_with_orders_of_an_older_leader_brings_them_anew() -> None:
 def test_a_hello_names_what_nobody_ordered() -> None:
     outgoing = Outgoing(_topic)
     stranger = InventoryEntry(resource="pods", namespace="ns", name="old", uid="u0", epoch=1, revision=1)
-    assert outgoing.heed_inventory([stranger], epoch=3, now=5) == ["pods/ns/u0"]
+    assert outgoing.strangers([stranger]) == []
+    outgoing.compare([_pod()], 5)
+    outgoing.index(again=False)
+    known = InventoryEntry(resource="pods", namespace="ns", name="p", uid="u1", epoch=1, revision=1)
+    assert outgoing.strangers([stranger, known]) == ["pods/ns/u0"]
