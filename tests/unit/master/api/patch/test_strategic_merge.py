@@ -79,7 +79,9 @@ def test_delete_from_primitive_list_removes_scalars() -> None:
 
 
 def test_set_element_order_reorders_and_keeps_what_only_the_server_has() -> None:
-    patch = {"spec": {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}], "containers": [{"name": "c", "image": "2"}]}}
+    patch = {
+        "spec": {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}], "containers": [{"name": "c", "image": "2"}]}
+    }
     result = patched(containers("a", "b", "c"), patch)
     assert names(result) == ["c", "a", "b"] or names(result) == ["b", "c", "a"]
     assert {"name": "c", "image": "2"} in result["spec"]["containers"]
