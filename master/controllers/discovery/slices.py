@@ -62,6 +62,7 @@ def plan(
         _plan_group(service, present.get(key, []), group, changes)
     for address_type in address_types:
         _keep_one(service, existing, address_type, changes)
+    _recycle(changes)
     return changes
 
 
@@ -133,6 +134,22 @@ def _still_wanted(slice_: EndpointSlice, missing: dict[Identity, Endpoint]) -> t
 def _fill(endpoints: list[Endpoint], missing: dict[Identity, Endpoint]) -> None:
     while missing and len(endpoints) < MAX_ENDPOINTS:
         endpoints.append(missing.pop(next(iter(missing))))
+
+
+def _recycle(changes: Changes) -> None:
+    """A slice that would go takes over what a new one would hold: one write instead of two."""
+    created: list[EndpointSlice] = []
+    for fresh in changes.created:
+        spare = next((each for each in changes.deleted if each.addressType == fresh.addressType), None)
+        if spare is None:
+            created.append(fresh)
+        else:
+            changes.deleted.remove(spare)
+            metadata = msgspec.structs.replace(meta(spare), labels=meta(fresh).labels)
+            changes.updated.append(
+                msgspec.structs.replace(spare, metadata=metadata, endpoints=fresh.endpoints, ports=fresh.ports)
+            )
+    changes.created = created
 
 
 def _keep_one(service: Service, existing: Sequence[EndpointSlice], address_type: str, changes: Changes) -> None:

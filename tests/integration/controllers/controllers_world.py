@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from lightkube.core.resource import Resource
 from lightkube.resources.apps_v1 import Deployment, ReplicaSet
@@ -32,7 +33,7 @@ from master.api.settings import ApiSettings
 from master.client.errors import StatusError
 from master.client.events import EventRecorder
 from master.client.local import LocalClient
-from master.client.protocol import DeleteOptions, Json
+from master.client.protocol import DeleteOptions, Json, RawEvent, ResourceRef, Verbs
 from master.controllers import ControllerContext, ControllerSettings, SystemClock, build_controllers
 from master.informer import Informers, WorkQueue, run_workers
 from master.store.cache import WatchCache
@@ -55,6 +56,31 @@ KINDS: Sequence[type[Resource]] = (
 )
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+class LaggingReads:
+    """The API as informers read it, with watches that tell everything late."""
+
+    def __init__(self, verbs: Verbs, lag: float) -> None:
+        self._verbs = verbs
+        self._lag = lag
+        self.list = verbs.list
+
+    async def watch(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        *,
+        revision: int,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[Sequence[RawEvent]]:
+        watch = self._verbs.watch(
+            resource, namespace, revision=revision, label_selector=label_selector, field_selector=field_selector
+        )
+        async for batch in watch:
+            await asyncio.sleep(self._lag)
+            yield batch
 
 
 class Heartbeats:
@@ -194,7 +220,8 @@ async def until(condition: Callable[[], Awaitable[bool]], *, what: str, seconds:
 
 
 @asynccontextmanager
-async def open_world(folder: Path, settings: ControllerSettings) -> AsyncIterator[World]:
+async def open_world(folder: Path, settings: ControllerSettings, *, lag: float = 0.0) -> AsyncIterator[World]:
+    """`lag`: seconds by which the controllers' caches are behind the API; those of the nodes and of the test are not."""
     store = SQLiteStore(folder / "store.db")
     await store.open()
     tasks: list[asyncio.Task[None]] = []
@@ -207,6 +234,7 @@ async def open_world(folder: Path, settings: ControllerSettings) -> AsyncIterato
             await registry.open()
             client = LocalClient(registry)
             informers = Informers(registry)
+            lagging = Informers(cast(Verbs, LaggingReads(registry, lag))) if lag else informers
             nodes = Nodes(client, informers)
             world = World(client, informers, Heartbeats(), nodes)
 
@@ -217,7 +245,7 @@ async def open_world(folder: Path, settings: ControllerSettings) -> AsyncIterato
 
             context = ControllerContext(
                 client=client,
-                informers=informers,
+                informers=lagging,
                 kinds=KINDS,
                 recorder=recorder,
                 clock=SystemClock(),
@@ -225,7 +253,13 @@ async def open_world(folder: Path, settings: ControllerSettings) -> AsyncIterato
                 settings=settings,
             )
             controllers = build_controllers(context)
-            runs = [informers.run, nodes.run, *(each.run for each in controllers), *(each.run for each in world.recorders)]
+            followed = {informers, lagging}
+            runs = [
+                *(each.run for each in followed),
+                nodes.run,
+                *(each.run for each in controllers),
+                *(each.run for each in world.recorders),
+            ]
             tasks += [group.create_task(run()) for run in runs]
             for name in ("default", "kube-system"):
                 await world.apply(Namespace, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})

@@ -138,6 +138,21 @@ async def test_nothing_is_evicted_when_every_node_is_silent(world: World) -> Non
     assert hasty.metadata.deletionTimestamp is None
 
 
+async def test_eviction_taints_come_off_when_the_last_node_falls_silent(world: World) -> None:
+    await until(lambda: settled(world), what="no taints")
+    cut_off(world, "n1")
+
+    async def evicting() -> bool:
+        return (UNREACHABLE, "NoExecute") in await taints(world, "n1")
+
+    async def scheduling_only() -> bool:
+        return await taints(world, "n1") == {(UNREACHABLE, "NoSchedule")}
+
+    await until(evicting, what="n1 is evicted")
+    cut_off(world, "n2", "n3")
+    await until(scheduling_only, what="nothing is evicted any more")
+
+
 async def test_a_cordoned_node_is_tainted_and_untainted(world: World) -> None:
     await world.client.patch(Node, "n1", "", {"spec": {"unschedulable": True}})
 

@@ -101,6 +101,12 @@ def test_other_ports_mean_other_slices() -> None:
     assert [[e.targetRef.uid for e in each.endpoints or () if e.targetRef] for each in changes.created] == [["pod-2"]]
 
 
+def test_a_slice_that_would_go_is_used_for_what_is_new() -> None:
+    changes = change([existing("empty", [], ports=[])], [1])
+    assert (names(changes.updated), changes.created, changes.deleted) == (["empty"], [], [])
+    assert [(each.ports, len(each.endpoints or ())) for each in changes.updated] == [(list(PORTS), 1)]
+
+
 def test_a_changed_label_of_the_service_is_written_to_all_its_slices() -> None:
     stale = existing("a", [1])
     assert stale.metadata

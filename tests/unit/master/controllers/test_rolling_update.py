@@ -65,6 +65,11 @@ def test_old_pods_stay_while_new_ones_are_not_available() -> None:
     assert old_replicas(Bounds(4, 1, 0), [counts("old", 4)], counts("new", 1, 0)) == {}
 
 
+def test_pods_that_the_new_replica_set_still_starts_hold_back_even_the_unhealthy_old_ones() -> None:
+    assert old_replicas(Bounds(4, 1, 1), [counts("old", 4, 2)], counts("new", 1, 0)) == {"old": 3}
+    assert old_replicas(Bounds(4, 1, 1), [counts("old", 4, 2)], counts("new", 1, 1)) == {"old": 2}
+
+
 def test_a_scaled_rollout_shares_the_difference_in_proportion() -> None:
     # The example of Kubernetes' documentation: 10 replicas with 3 surge at 8 + 5, scaled to 15.
     bounds = rolling_bounds(15, 3, 2)
