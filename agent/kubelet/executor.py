@@ -44,19 +44,19 @@ class Executor:
         self.volumes_stale = True
         self._mount_problems: dict[str, str] = {}
 
-    async def execute(self, pod: Pod, observed: PodObservation, actions: PodActions) -> float | None:
-        """Seconds after which to try again what did not work; None when all did. Raises RuntimeFailure."""
+    async def execute(self, pod: Pod, observed: PodObservation, actions: PodActions) -> dict[str, float]:
+        """What did not work: the seconds to wait, by container; "" for all of them. Raises RuntimeFailure."""
         if actions.kill_pod:
             await self._kill_pod(pod, observed)
         elif actions.kill:
             await self._kill(pod, observed, actions.kill)
         await self.remove(actions.remove)
         if not actions.start:
-            return None
+            return {}
         try:
             volumes = await self._set_up_volumes(pod)
         except VolumesFailed:
-            return _VOLUME_RETRY
+            return {"": _VOLUME_RETRY}
         await self._write_files(pod, observed.sandbox.ips if observed.sandbox is not None else ())
         try:
             if actions.create_sandbox:
@@ -66,8 +66,8 @@ class Executor:
         except _SandboxFailed as error:
             text = f"Failed to create pod sandbox: {error}"
             self._services.recorder.warning(pod, "FailedCreatePodSandBox", text)
-            log.warning("a sandbox could not be made", extra={"pod": identity(pod), "error": error})
-            return _SANDBOX_RETRY
+            log.warning("a sandbox could not be made: %s", error, extra={"pod": identity(pod)})
+            return {"": _SANDBOX_RETRY}
 
     async def refresh_volumes(self, pod: Pod, *, running: bool) -> None:
         """Bring the files of changed objects to the running containers."""
@@ -156,7 +156,7 @@ class Executor:
 
         await asyncio.to_thread(work)
 
-    async def _start_with_sandbox(self, pod: Pod, actions: PodActions, volumes: dict[str, Path]) -> float | None:
+    async def _start_with_sandbox(self, pod: Pod, actions: PodActions, volumes: dict[str, Path]) -> dict[str, float]:
         """The containers are created while the sandbox starts."""
         services = self._services
         if not spec_of(pod).hostNetwork:
@@ -181,9 +181,9 @@ class Executor:
 
     async def _start_all(
         self, pod: Pod, starts: tuple[Start, ...], volumes: dict[str, Path], sandbox_id: str, sandbox: ContainerState | None
-    ) -> float | None:
+    ) -> dict[str, float]:
         ready: asyncio.Future[ContainerState] = asyncio.get_running_loop().create_future()
-        retries: list[float] = []
+        retries: dict[str, float] = {}
 
         async def pod_ips() -> tuple[str, ...]:
             state = await asyncio.shield(ready)
@@ -205,8 +205,8 @@ class Executor:
                 failed = made if isinstance(made, StartFailed) else await self._begin(pod, start.container, made, state)
                 if failed is not None:
                     self._view.wait(start.container.name, failed.why)
-                    retries.append(failed.retry_after)
-        return min(retries, default=None)
+                    retries[start.container.name] = failed.retry_after
+        return retries
 
     async def _create(
         self, pod: Pod, start: Start, *, sandbox_id: str, volumes: dict[str, Path], pod_ips: PodIps

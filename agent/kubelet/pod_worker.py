@@ -19,6 +19,7 @@ while an action takes long. Run and restarted by `agent.kubelet.kubelet`.
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,7 +58,8 @@ class PodWorker:
         self._deletion = asyncio.Event()
         self._grace: Grace | None = None
         self._last_status: dict[str, Any] | None = None
-        self._retry_after: float | None = None
+        #: Until when, on the loop's clock, a container that failed to start is not tried again; "" stands for all.
+        self._held: dict[str, float] = {}
 
     @property
     def pod(self) -> Pod:
@@ -83,6 +85,7 @@ class PodWorker:
     def objects_changed(self) -> None:
         """Something that the manifest refers to may have changed."""
         self._executor.volumes_stale = True
+        self._held.clear()
         self.wake()
 
     def wake(self) -> None:
@@ -160,14 +163,24 @@ class PodWorker:
         )
         self._note_waiting(actions)
         await self._executor.refresh_volumes(pod, running=bool(observed.running()))
-        again: float | None = None
+        actions = self._without_held(actions)
         if not actions.nothing:
-            again = await self._executor.execute(pod, observed, actions)
+            loop = asyncio.get_running_loop()
+            for name, seconds in (await self._executor.execute(pod, observed, actions)).items():
+                self._held[name] = loop.time() + seconds
         moments = [moment for moment in (actions.wake_at, deadline if not self._view.over else None) if moment is not None]
         waits = [max(0.01, (moment - datetime.now(UTC)).total_seconds()) for moment in moments]
-        if again is not None:
-            waits.append(again)
+        waits += [max(0.01, until - asyncio.get_running_loop().time()) for until in self._held.values()]
         return min(waits, default=None)
+
+    def _without_held(self, actions: PodActions) -> PodActions:
+        """What failed lately waits, whatever else happens meanwhile; a changed manifest or object sets it free."""
+        now = asyncio.get_running_loop().time()
+        self._held = {name: until for name, until in self._held.items() if until > now}
+        if not self._held:
+            return actions
+        start = tuple(one for one in actions.start if not self._held.keys() & {"", one.container.name})
+        return replace(actions, start=start, create_sandbox=actions.create_sandbox and bool(start))
 
     def _deadline(self) -> datetime | None:
         seconds = spec_of(self._pod).activeDeadlineSeconds

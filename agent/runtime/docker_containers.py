@@ -15,6 +15,7 @@ import msgspec
 
 from agent.runtime.docker_config import container_config, sandbox_config
 from agent.runtime.docker_part import DockerPart
+from agent.runtime.engine_privilege import lowest_oom_score
 from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeUnavailable
 from agent.runtime.spec import LABEL_KIND, ContainerPhase, ContainerSpec, ContainerState, EngineInfo, RuntimeEvent, SandboxSpec
 
@@ -33,6 +34,8 @@ class DockerContainers(DockerPart):
 
     async def _create(self, name: str, config: dict[str, Any]) -> str:
         def call(client: docker.APIClient) -> str:
+            host = config["HostConfig"]
+            host["OomScoreAdj"] = max(host["OomScoreAdj"], lowest_oom_score(self._engine.base_url))
             return str(client.create_container_from_config(config, name)["Id"])  # type: ignore[no-untyped-call]
 
         try:
