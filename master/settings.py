@@ -142,9 +142,12 @@ def _validate(settings: MasterSettings) -> None:
 
 def _cidr(setting: str, value: str) -> ipaddress.IPv4Network:
     try:
-        return ipaddress.IPv4Network(value)
+        network = ipaddress.IPv4Network(value)
     except ValueError as error:
         raise InvalidSettings(f"{setting}: {value!r} is not an IPv4 network such as 10.96.0.0/16") from error
+    if network.is_loopback or network.is_link_local or network.is_multicast or network.prefixlen == 0:
+        raise InvalidSettings(f"{setting}: {value} is not for hosts to use")
+    return network
 
 
 def _address(setting: str, value: str) -> None:

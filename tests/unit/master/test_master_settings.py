@@ -35,6 +35,7 @@ def test_a_broker_is_a_mapping_or_a_url(tmp_path: Path) -> None:
         ("broker: mqtts://b:x", "broker"),
         ("broker: {prot: 1}", "prot"),
         ("network: {cluster_cidr: 10.244.0.0/33}", "network.cluster_cidr"),
+        ("network: {cluster_cidr: 127.0.0.0/8}", "network.cluster_cidr"),
         ("network: {cluster_cidr: 10.244.0.1/16}", "network.cluster_cidr"),
         ("network: {service_cidr: 10.244.9.0/24}", "network.service_cidr"),
         ("network: {service_cidr: 10.96.0.0/30}", "network.service_cidr"),
