@@ -127,7 +127,7 @@ def check_started(pod: Json, container: str, *, previous: bool) -> None:
         if not (last and last.get("containerID")):
             raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
         return
-    if state.get("running") or state.get("terminated") or last:
+    if "running" in state or "terminated" in state or last:
         return
     waiting = state.get("waiting") or {}
     reason = waiting.get("reason", "")

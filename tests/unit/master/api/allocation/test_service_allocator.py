@@ -82,7 +82,7 @@ def test_node_ports_are_given_to_node_port_services_only() -> None:
 def test_a_node_port_that_is_taken_or_out_of_range_is_refused() -> None:
     one = allocator()
     stored(one, "a", service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30005}]))
-    with pytest.raises(StatusError, match=r"spec.ports\[0\].nodePort: Invalid value: 30005: provided port is already allocated"):
+    with pytest.raises(StatusError, match=r"ports\[0\].nodePort: Invalid value: 30005: provided port is already allocated"):
         one.reserve("b", service("b", type="NodePort", ports=[{"port": 80, "nodePort": 30005}]), None)
     with pytest.raises(StatusError, match=r"provided port is not in the valid range. The range of valid ports is 30000-30009"):
         one.reserve("b", service("b", type="NodePort", ports=[{"port": 80, "nodePort": 80}]), None)

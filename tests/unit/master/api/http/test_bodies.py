@@ -15,7 +15,16 @@ def test_yaml_gives_the_values_of_json() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1:30", "1:30"), ("0x1f", 31), ("-7", -7), ("1.5", 1.5), ("1e3", 1000.0), ("yes", True), ("~", None), ("1.2.3", "1.2.3")],
+    [
+        ("1:30", "1:30"),
+        ("0x1f", 31),
+        ("-7", -7),
+        ("1.5", 1.5),
+        ("1e3", 1000.0),
+        ("yes", True),
+        ("~", None),
+        ("1.2.3", "1.2.3"),
+    ],
 )
 def test_plain_yaml_scalars_are_read_as_kubernetes_reads_them(text: str, value: object) -> None:
     assert decode_yaml(f"a: {text}\n".encode()) == {"a": value}
@@ -66,7 +75,10 @@ def test_another_media_type_gets_415() -> None:
     assert (caught.value.code, caught.value.reason) == (415, "UnsupportedMediaType")
 
 
-@given(st.binary(max_size=300), st.sampled_from(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]))
+MEDIA_TYPES = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]
+
+
+@given(st.binary(max_size=300), st.sampled_from(MEDIA_TYPES))
 def test_no_bytes_whatever_raise_anything_else(raw: bytes, media_type: str) -> None:
     try:
         decode(raw, media_type)

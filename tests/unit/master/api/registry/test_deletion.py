@@ -17,7 +17,11 @@ NAMESPACE = Kind(
 
 
 def obj(spec: Json | None = None, status: Json | None = None, **metadata: Any) -> Json:
-    return {"metadata": {"name": "x", "uid": "u", "resourceVersion": "1", **metadata}, "spec": spec or {}, "status": status or {}}
+    return {
+        "metadata": {"name": "x", "uid": "u", "resourceVersion": "1", **metadata},
+        "spec": spec or {},
+        "status": status or {},
+    }
 
 
 def marked(outcome: object) -> Json:
