@@ -3,7 +3,7 @@
 `KubeProxy` feeds it with what changed; it reads the desired state and says which Services differ. It touches nothing else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 
 from lightkube.models.core_v1 import Service
@@ -84,7 +84,7 @@ class ServiceMap:
         return {service for service in (before, now) if service is not None}
 
 
-def ports_of(service: Service, slices: list[EndpointSlice], node_name: str) -> dict[ServicePortName, ServicePort]:
+def ports_of(service: Service, slices: Sequence[EndpointSlice], node_name: str) -> dict[ServicePortName, ServicePort]:
     """The ports of one Service with their endpoints. Headless and ExternalName Services have none for a proxy."""
     metadata, spec = service.metadata, service.spec
     if metadata is None or spec is None or spec.type == "ExternalName":
@@ -125,7 +125,9 @@ def is_ipv4(text: str) -> bool:
     return True
 
 
-def _candidates(port: ApiServicePort, protocol: Protocol, slices: list[EndpointSlice]) -> list[tuple[ApiEndpoint, str, int]]:
+def _candidates(
+    port: ApiServicePort, protocol: Protocol, slices: Sequence[EndpointSlice]
+) -> list[tuple[ApiEndpoint, str, int]]:
     """Each endpoint with an address and the number of the slice's port that has this Service port's name."""
     found = []
     for slice_ in slices:
