@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from lightkube.models.core_v1 import PodAffinityTerm
 
 from master.client.selectors import NOTHING, InvalidSelector, of_model
-from master.scheduler.matching import PodSelector
+from master.scheduler.cluster import Cluster
+from master.scheduler.domains import PodSelector
 from master.scheduler.pod import PodShape
 
 
@@ -29,8 +30,30 @@ class Rules:
 
 _NONE = Rules((), (), ())
 
+_KEPT = 512
 
-def rules_of(shape: PodShape, namespaces: Mapping[str, Mapping[str, str]]) -> Rules:
+
+class CompiledRules:
+    """The rules of shapes, compiled once until a namespace changes."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._version = -1
+        self._compiled: dict[PodShape, Rules] = {}
+
+    def of(self, shape: PodShape) -> Rules:
+        if shape.affinity is None:
+            return _NONE
+        if self._version != self._cluster.namespaces_version or len(self._compiled) > _KEPT:
+            self._compiled.clear()
+            self._version = self._cluster.namespaces_version
+        rules = self._compiled.get(shape)
+        if rules is None:
+            rules = self._compiled[shape] = _rules(shape, self._cluster.namespaces)
+        return rules
+
+
+def _rules(shape: PodShape, namespaces: Mapping[str, Mapping[str, str]]) -> Rules:
     """`namespaces`: the labels of each, for namespace selectors."""
     if shape.affinity is None:
         return _NONE

@@ -72,7 +72,8 @@ class Cluster:
         self.with_affinity: dict[PodShape, dict[tuple[str, str], NodeInfo]] = {}
         """Where the pods are that have rules about other pods, by shape: each shape's rules are looked at once."""
         self.namespaces: dict[str, Mapping[str, str]] = {}
-        """Labels of namespaces; kept by the scheduler."""
+        """Labels of each."""
+        self.namespaces_version = 0
         self.image_nodes: dict[str, int] = {}
         """On how many nodes each image is."""
         self._by_name: dict[str, NodeInfo] = {}
@@ -174,6 +175,18 @@ class Cluster:
             del self._by_name[info.name]
             self.slots[info.slot] = None
             self._free.append(info.slot)
+
+    # Namespaces
+
+    def put_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """A namespace as the API shows it; None when it is gone."""
+        if labels is None:
+            self.namespaces.pop(name, None)
+        elif self.namespaces.get(name) == labels:
+            return
+        else:
+            self.namespaces[name] = labels
+        self.namespaces_version += 1
 
     # Pods
 

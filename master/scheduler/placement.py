@@ -7,11 +7,11 @@ pod before it. Finding the best is then one pass over an array.
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from master.scheduler.cluster import Cluster, NodeInfo
-from master.scheduler.framework import Rejecting
+from master.scheduler.framework import CrossNodeFilter, Rejecting
 from master.scheduler.pod import PodInfo, PodShape
 from master.scheduler.registry import Plugins
 
@@ -20,6 +20,11 @@ _KEPT = 48
 #: Nothing that is added to it makes it another number.
 _REJECTED = -math.inf
 _TOP = 100.0
+#: How many of the best nodes are asked about before all are.
+_BEST_TRIED = 32
+
+_Test = tuple[CrossNodeFilter, Callable[[NodeInfo], str | None]]
+_Scorer = tuple[int, Callable[[Sequence[NodeInfo]], Sequence[float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +75,27 @@ class Placement:
     def place(self, pod: PodInfo) -> NodeInfo | FitError:
         results = self._fresh(pod.shape)
         totals = self._totals(results)
-        crossed = self._cross_filtered(pod, totals)
-        if crossed is not None:
-            totals, against = crossed
-        else:
-            against = {}
-        totals = self._cross_scored(pod, totals)
+        tests = [(plugin, test) for plugin in self._plugins.cross_filters if (test := plugin.prepare(pod)) is not None]
+        scorers = [
+            (plugin.cross_weight, scores)
+            for plugin in self._plugins.cross_scores
+            if (scores := plugin.prepare_scores(pod)) is not None
+        ]
+        if tests and not scorers:
+            node = self._first_that_passes(totals, tests)
+            if node is not None:
+                return node
+        against: dict[int, Rejection] = {}
+        if tests:
+            totals, against = self._cross_filtered(totals, tests)
+        if scorers:
+            totals = self._cross_scored(totals, scorers)
         best = max(totals, default=_REJECTED)
         if best == _REJECTED:
             return self._fit_error(results, against)
-        node = self._cluster.slots[totals.index(best)]
-        assert node is not None
-        return node
+        chosen = self._cluster.slots[totals.index(best)]
+        assert chosen is not None
+        return chosen
 
     # One shape's results
 
@@ -133,10 +147,21 @@ class Placement:
 
     # What looks at several nodes
 
-    def _cross_filtered(self, pod: PodInfo, totals: list[float]) -> tuple[list[float], dict[int, Rejection]] | None:
-        tests = [(plugin, test) for plugin in self._plugins.cross_filters if (test := plugin.prepare(pod)) is not None]
-        if not tests:
-            return None
+    def _first_that_passes(self, totals: list[float], tests: Sequence[_Test]) -> NodeInfo | None:
+        """Where the order is known already, asking about the best nodes usually suffices; None when it does not."""
+        totals = list(totals)
+        for _ in range(_BEST_TRIED):
+            best = max(totals, default=_REJECTED)
+            if best == _REJECTED:
+                return None
+            slot = totals.index(best)
+            node = self._cluster.slots[slot]
+            if node is not None and all(test(node) is None for _, test in tests):
+                return node
+            totals[slot] = _REJECTED
+        return None
+
+    def _cross_filtered(self, totals: list[float], tests: Sequence[_Test]) -> tuple[list[float], dict[int, Rejection]]:
         totals = list(totals)
         against: dict[int, Rejection] = {}
         for slot, node in enumerate(self._cluster.slots):
@@ -150,18 +175,11 @@ class Placement:
                     break
         return totals, against
 
-    def _cross_scored(self, pod: PodInfo, totals: list[float]) -> list[float]:
-        prepared = [
-            (plugin.cross_weight, scores)
-            for plugin in self._plugins.cross_scores
-            if (scores := plugin.prepare_scores(pod)) is not None
-        ]
-        if not prepared:
-            return totals
+    def _cross_scored(self, totals: list[float], scorers: Sequence[_Scorer]) -> list[float]:
         totals = list(totals)
         fitting = [slot for slot, total in enumerate(totals) if total != _REJECTED]
         nodes = [node for slot in fitting if (node := self._cluster.slots[slot]) is not None]
-        for weight, scores in prepared:
+        for weight, scores in scorers:
             for slot, score in zip(fitting, scores(nodes), strict=True):
                 totals[slot] += weight * score
         return totals

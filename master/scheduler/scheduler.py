@@ -102,10 +102,10 @@ class Scheduler:
         self._queue.happened(self._helped[event])
 
     def _namespace_changed(self, old: Namespace | None, new: Namespace | None) -> None:
-        if new is not None and new.metadata is not None:
-            self._cluster.namespaces[new.metadata.name or ""] = new.metadata.labels or {}
-        elif old is not None and old.metadata is not None:
-            self._cluster.namespaces.pop(old.metadata.name or "", None)
+        namespace = new or old
+        if namespace is not None and namespace.metadata is not None:
+            labels = None if new is None else namespace.metadata.labels or {}
+            self._cluster.put_namespace(namespace.metadata.name or "", labels)
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if new is None:

@@ -3,13 +3,12 @@
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from master.scheduler.affinity import Rules, Term, rules_of
+from master.scheduler.affinity import CompiledRules, Rules
 from master.scheduler.cluster import Cluster, NodeInfo
+from master.scheduler.domains import Domains, PodsLike
 from master.scheduler.framework import ClusterEvent
-from master.scheduler.matching import MatchingPods
 from master.scheduler.pod import PodInfo
 
 _AFFINITY = "node(s) didn't match pod affinity rules"
@@ -19,8 +18,8 @@ _EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
 #: What a required affinity of a pod that is there counts for, when an incoming pod fulfils it (Kubernetes' default).
 _REQUIRED_WEIGHT = 1
 
-Domain = tuple[str, str]
-"""A node label and its value."""
+Counts = Mapping[str, int]
+"""Pods by the value of a node label."""
 
 
 class InterPodAffinity:
@@ -32,77 +31,71 @@ class InterPodAffinity:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._matching = MatchingPods(cluster)
+        self._domains = Domains(cluster)
+        self._rules = CompiledRules(cluster)
 
     def prepare(self, pod: PodInfo) -> Callable[[NodeInfo], str | None] | None:
         if pod.shape.affinity is None and not self._cluster.with_affinity:
             return None
-        rules = rules_of(pod.shape, self._cluster.namespaces)
+        rules = self._rules.of(pod.shape)
+        near = [(term.key, self._domains.counts(term.selector, term.key)) for term in rules.required]
+        away = [(term.key, self._domains.counts(term.selector, term.key)) for term in rules.excluded]
         forbidden = self._forbidden_by_others(pod)
-        if not rules.required and not rules.excluded and not forbidden:
+        if not near and not away and not forbidden:
             return None
-        near = [(term.key, self._domains(term)) for term in rules.required]
-        away = [(term.key, self._domains(term)) for term in rules.excluded]
-        first = self._is_first(pod, rules, [domains for _, domains in near])
+        first = self._is_first(pod, rules, [counts for _, counts in near])
 
         def test(node: NodeInfo) -> str | None:
             labels = node.labels
-            for key, domains in near:
-                value = labels.get(key)
-                if value is None or (value not in domains and not first):
+            for key, counts in near:
+                if not counts.get(labels.get(key, "")) and not (first and key in labels):
                     return _AFFINITY
-            for key, domains in away:
-                if labels.get(key) in domains:
+            for key, counts in away:
+                if key in labels and counts.get(labels[key]):
                     return _ANTI_AFFINITY
-            if any(labels.get(key) == value for key, value in forbidden):
-                return _EXISTING
+            for key, counts in forbidden:
+                if key in labels and counts.get(labels[key]):
+                    return _EXISTING
             return None
 
         return test
 
-    def _domains(self, term: Term) -> set[str | None]:
-        """Where pods are that the term means."""
-        counts = self._matching.counts(term.selector)
-        nodes = (node for slot, count in enumerate(counts) if count and (node := self._cluster.slots[slot]) is not None)
-        return {node.labels[term.key] for node in nodes if term.key in node.labels}
-
     @staticmethod
-    def _is_first(pod: PodInfo, rules: Rules, domains: Sequence[set[str | None]]) -> bool:
+    def _is_first(pod: PodInfo, rules: Rules, counts: Sequence[Counts]) -> bool:
         """The first of a group of pods that want to be together may go anywhere, or none could ever start."""
-        return not any(domains) and all(term.selector.matches(pod.namespace, pod.labels) for term in rules.required)
+        return not any(any(found.values()) for found in counts) and all(
+            term.selector.matches(pod.namespace, pod.labels) for term in rules.required
+        )
 
-    def _forbidden_by_others(self, pod: PodInfo) -> set[Domain]:
-        """Domains that pods which are there keep this one out of."""
-        forbidden: set[Domain] = set()
-        for shape, nodes in self._cluster.with_affinity.items():
-            for term in rules_of(shape, self._cluster.namespaces).excluded:
-                if term.selector.matches(pod.namespace, pod.labels):
-                    forbidden.update((term.key, node.labels[term.key]) for node in nodes.values() if term.key in node.labels)
-        return forbidden
+    def _forbidden_by_others(self, pod: PodInfo) -> Sequence[tuple[str, Counts]]:
+        """Where pods are that keep this one out."""
+        return [
+            (term.key, self._domains.counts(PodsLike(shape), term.key))
+            for shape in self._cluster.with_affinity
+            for term in self._rules.of(shape).excluded
+            if term.selector.matches(pod.namespace, pod.labels)
+        ]
 
     def prepare_scores(self, pod: PodInfo) -> Callable[[Sequence[NodeInfo]], Sequence[float]] | None:
         if pod.shape.affinity is None and not self._cluster.with_affinity:
             return None
-        worth: Counter[Domain] = Counter()
-        for weight, term in rules_of(pod.shape, self._cluster.namespaces).preferred:
-            for slot, count in enumerate(self._matching.counts(term.selector)):
-                node = self._cluster.slots[slot]
-                if count and node is not None and term.key in node.labels:
-                    worth[term.key, node.labels[term.key]] += weight * count
-        for shape, nodes in self._cluster.with_affinity.items():
-            rules = rules_of(shape, self._cluster.namespaces)
-            wishes = [*rules.preferred, *((_REQUIRED_WEIGHT, term) for term in rules.required)]
-            for weight, term in wishes:
+        worth = [
+            (weight, term.key, self._domains.counts(term.selector, term.key))
+            for weight, term in self._rules.of(pod.shape).preferred
+        ]
+        for shape in self._cluster.with_affinity:
+            rules = self._rules.of(shape)
+            for weight, term in (*rules.preferred, *((_REQUIRED_WEIGHT, term) for term in rules.required)):
                 if term.selector.matches(pod.namespace, pod.labels):
-                    for node in nodes.values():
-                        if term.key in node.labels:
-                            worth[term.key, node.labels[term.key]] += weight
+                    worth.append((weight, term.key, self._domains.counts(PodsLike(shape), term.key)))
         if not worth:
             return None
-        keys = {key for key, _ in worth}
 
         def scores(nodes: Sequence[NodeInfo]) -> Sequence[float]:
-            sums = [sum(worth[key, node.labels[key]] for key in keys if key in node.labels) for node in nodes]
+            sums = [0] * len(nodes)
+            for weight, key, counts in worth:
+                values = {value: weight * count for value, count in counts.items()}
+                sums = [total + values.get(node.labels.get(key, ""), 0) for total, node in zip(sums, nodes, strict=True)]
             least, most = min(sums, default=0), max(sums, default=0)
             return [100.0 * (value - least) / (most - least) if most > least else 0.0 for value in sums]
 

@@ -3,16 +3,16 @@
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lightkube.models.core_v1 import TopologySpreadConstraint
 
 from master.client.selectors import InvalidSelector, LabelSelector, Requirement, of_model
 from master.scheduler.cluster import Cluster, NodeInfo
+from master.scheduler.domains import Domains, PodSelector
 from master.scheduler.framework import ClusterEvent
-from master.scheduler.matching import MatchingPods, PodSelector
-from master.scheduler.pod import PodInfo
+from master.scheduler.pod import PodInfo, PodShape
 from master.scheduler.tolerations import tolerates
 
 _MISMATCH = "node(s) didn't match pod topology spread constraints"
@@ -20,13 +20,13 @@ _NO_LABEL = "node(s) didn't match pod topology spread constraints (missing requi
 
 
 @dataclass(frozen=True, slots=True)
-class _Domains:
+class _Constraint:
     """One constraint, counted."""
 
     key: str
     max_skew: int
     matches_itself: int
-    counts: dict[str, int]
+    counts: Mapping[str, int]
     least: int
 
     def reason(self, node: NodeInfo) -> str | None:
@@ -37,6 +37,32 @@ class _Domains:
         return _MISMATCH if skew > self.max_skew else None
 
 
+@dataclass(frozen=True, slots=True)
+class _EligiblePods:
+    """Pods that a selector finds, on nodes that take part in a constraint of pods of this shape."""
+
+    selector: PodSelector
+    shape: PodShape
+    keys: tuple[str, ...]
+    honors_affinity: bool
+    honors_taints: bool
+
+    def count(self, node: NodeInfo) -> int | None:
+        shape = self.shape
+        if not all(key in node.labels for key in self.keys):
+            return None
+        if self.honors_affinity and not (
+            shape.node_selector.matches(node.labels)
+            and (shape.required is None or any(term.matches(node.name, node.labels) for term in shape.required))
+        ):
+            return None
+        if self.honors_taints and not all(
+            taint.effect == "PreferNoSchedule" or tolerates(shape.tolerations, taint) for taint in node.taints
+        ):
+            return None
+        return self.selector.count(node)
+
+
 class PodTopologySpread:
     name = "PodTopologySpread"
     order = 60
@@ -45,8 +71,7 @@ class PodTopologySpread:
     cross_weight = 2
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._matching = MatchingPods(cluster)
+        self._domains = Domains(cluster)
 
     def prepare(self, pod: PodInfo) -> Callable[[NodeInfo], str | None] | None:
         hard = [c for c in pod.shape.spread if c.whenUnsatisfiable == "DoNotSchedule"]
@@ -87,34 +112,23 @@ class PodTopologySpread:
 
         return scores
 
-    def _count(self, pod: PodInfo, constraint: TopologySpreadConstraint, keys: Sequence[str]) -> _Domains:
+    def _count(self, pod: PodInfo, constraint: TopologySpreadConstraint, keys: Sequence[str]) -> _Constraint:
         selector = PodSelector(frozenset((pod.namespace,)), _selector(pod, constraint))
-        matching = self._matching.counts(selector)
-        counts: dict[str, int] = {}
-        for node in self._cluster.nodes():
-            if self._counts_for(pod, constraint, node) and all(key in node.labels for key in keys):
-                domain = node.labels[constraint.topologyKey]
-                counts[domain] = counts.get(domain, 0) + matching[node.slot]
+        eligible = _EligiblePods(
+            selector=selector,
+            shape=pod.shape,
+            keys=tuple(keys),
+            honors_affinity=constraint.nodeAffinityPolicy != "Ignore",
+            honors_taints=constraint.nodeTaintsPolicy == "Honor",
+        )
+        counts = self._domains.counts(eligible, constraint.topologyKey)
         enough = len(counts) >= (constraint.minDomains or 1)
-        return _Domains(
+        return _Constraint(
             key=constraint.topologyKey,
             max_skew=constraint.maxSkew,
             matches_itself=int(selector.matches(pod.namespace, pod.labels)),
             counts=counts,
             least=min(counts.values(), default=0) if enough else 0,
-        )
-
-    @staticmethod
-    def _counts_for(pod: PodInfo, constraint: TopologySpreadConstraint, node: NodeInfo) -> bool:
-        """Whether a node takes part in the constraint's domains."""
-        shape = pod.shape
-        if constraint.nodeAffinityPolicy != "Ignore" and not (
-            shape.node_selector.matches(node.labels)
-            and (shape.required is None or any(term.matches(node.name, node.labels) for term in shape.required))
-        ):
-            return False
-        return constraint.nodeTaintsPolicy != "Honor" or all(
-            taint.effect == "PreferNoSchedule" or tolerates(shape.tolerations, taint) for taint in node.taints
         )
 
 

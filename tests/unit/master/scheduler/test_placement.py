@@ -206,7 +206,7 @@ def test_preferred_pod_affinity_scores() -> None:
 
 def test_namespace_selectors_widen_a_rule() -> None:
     world = PlacingWorld(make_node("a"))
-    world.cluster.namespaces = {"team": {"team": "x"}, "default": {}}
+    world.cluster.put_namespace("team", {"team": "x"})
     world.put(make_pod("there", namespace="team", labels={"app": "web"}), "a")
     rule = {**term("kubernetes.io/hostname", app="web"), "namespaceSelector": {"matchLabels": {"team": "x"}}}
     affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [rule]}}
