@@ -77,7 +77,8 @@ async def test_a_second_master_and_taken_ports_are_told_in_one_line() -> None:
 async def test_an_overlap_with_the_hosts_networks_stops_the_start() -> None:
     async with master_running() as master:
         assert await master.stop() == 0
-        present = next(one for one in host_networks() if one.network.version == 4 and one.network.prefixlen < 30)
+        found = await asyncio.to_thread(host_networks)  # pyroute2 runs a loop of its own
+        present = next(one for one in found if one.network.version == 4 and one.network.prefixlen < 30)
         network = {"cluster_cidr": "10.201.0.0/16", "service_cidr": str(present.network)}
         code, told = await _command("run", "--config", _with_settings(master, "overlap.yaml", network=network))
         assert code == 1
