@@ -59,7 +59,9 @@ CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 class LaggingReads:
-    """The API as informers read it, with watches that tell everything late."""
+    """The API as informers read it, with watches that tell late of what controllers make, though not of what users want."""
+
+    _LATE = frozenset({"endpointslices", "pods", "replicasets"})
 
     def __init__(self, verbs: Verbs, lag: float) -> None:
         self._verbs = verbs
@@ -79,7 +81,7 @@ class LaggingReads:
             resource, namespace, revision=revision, label_selector=label_selector, field_selector=field_selector
         )
         async for batch in watch:
-            await asyncio.sleep(self._lag)
+            await asyncio.sleep(self._lag if resource.plural in self._LATE else 0)
             yield batch
 
 
@@ -221,7 +223,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, what: str, seconds:
 
 @asynccontextmanager
 async def open_world(folder: Path, settings: ControllerSettings, *, lag: float = 0.0) -> AsyncIterator[World]:
-    """`lag`: seconds by which the controllers' caches are behind the API; those of the nodes and of the test are not."""
+    """`lag`: seconds by which the controllers' caches of what they make are behind the API; no other cache is."""
     store = SQLiteStore(folder / "store.db")
     await store.open()
     tasks: list[asyncio.Task[None]] = []
