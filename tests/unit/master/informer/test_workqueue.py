@@ -89,7 +89,7 @@ class Reconciler:
 async def worked(queue: WorkQueue[str], reconcile: Callable[[str], Awaitable[None]], until: Callable[[], bool]) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         working = tasks.create_task(run_workers(queue, reconcile, workers=2, name="test"))
-        while not until():  # noqa: ASYNC110 - any condition of a test
+        while not until():
             await asyncio.sleep(0.002)
         working.cancel()
 
