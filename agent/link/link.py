@@ -37,6 +37,8 @@ _LOG = logging.getLogger(__name__)
 BACKOFF_FIRST, BACKOFF_LAST = 0.5, 8.0
 #: A session that lasted so long (seconds) makes the next reconnect start at the first bound again.
 STEADY_SECONDS = 30.0
+#: Seconds after connecting in which retained orders come: the first hello then names them, and one hello is enough.
+HELLO_DELAY = 0.1
 #: Least seconds between two hellos.
 HELLO_SPACING = 1.0
 #: Seconds after an index that lists what we lack until we ask for it, doubling up to the second while it does not come.
@@ -207,6 +209,7 @@ class Link:
 
     async def _say_hello(self, session: Session) -> None:
         parts = self._parts
+        await asyncio.sleep(HELLO_DELAY)
         while True:
             await self._greet.wait()
             self._greet.clear()

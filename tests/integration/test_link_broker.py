@@ -32,7 +32,7 @@ from proto.messages import (
 )
 from proto.sealing import generate_key, public_key
 from proto.signing import Signer, Verifier
-from proto.stream import Stream
+from proto.stream import Stream, StreamBroken
 from tests.integration.link_broker import Mosquitto, entry, eventually, master_on, mosquitto_in, pod, user_of
 
 pytestmark = pytest.mark.broker
@@ -66,7 +66,17 @@ class Agent:
     sealing_key: bytes
 
 
+#: Streams whose handlers saw them break, by id.
+BROKEN: list[str] = []
+
+
 async def echo(request: StreamOpen, stream: Stream) -> None:
+    if request.options.get("wait"):
+        try:
+            await stream.read()
+        except StreamBroken:
+            BROKEN.append(request.id)
+            raise
     if request.options.get("fail"):
         raise RuntimeError("a bug in the handler")
     async for frame in stream.frames():
@@ -268,6 +278,28 @@ async def test_streams_echo_fail_alone_and_need_a_signature(broker: Mosquitto, s
         await master.raw(broker.topics.stream_down(NODE, "s3"), unsigned, retain=False)
         await eventually(lambda: agent.rejections.count("forged") == 1)
         assert not master.heard("streams/s3")
+
+
+async def test_streams_break_when_the_session_does_and_an_id_is_used_once(
+    broker: Mosquitto, signer: Signer, tmp_path: Path
+) -> None:
+    await broker.start()
+    BROKEN.clear()
+    async with agent_on(broker, signer, tmp_path / "c") as agent:
+        async with master_on(broker, NODE, signer) as master:
+            await eventually(lambda: master.heard("hello"))
+            topic = broker.topics.stream_down(NODE, "w1")
+            recorded = await master.publish(topic, StreamOpen(id="w1", kind="logs", options={"wait": True}), retain=False)
+            await master.raw(topic, recorded, retain=False)
+            await eventually(lambda: agent.rejections.count("stale") == 1)
+            broker.kill()
+        await eventually(lambda: BROKEN == ["w1"])
+        await broker.start()
+        async with master_on(broker, NODE, signer) as master:
+            await eventually(lambda: master.heard("hello"), seconds=20)
+            await master.raw(topic, recorded, retain=False)
+            await eventually(lambda: agent.rejections.count("stale") == 2)
+    assert BROKEN == ["w1"]
 
 
 async def test_goodbye_is_orderly_and_a_killed_node_leaves_its_will(broker: Mosquitto, signer: Signer, tmp_path: Path) -> None:
