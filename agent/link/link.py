@@ -94,7 +94,16 @@ class Link:
         unsaved.set_function(lambda: parts.receiver.unsaved)
 
     async def run(self) -> None:
-        """Until cancelled; then says goodbye in order when there is a session."""
+        """Until cancelled; then says goodbye in order when there is a session.
+
+        Orders are taken in beside the sessions: a session that is lost must not cut the receiver off half-way, and what the
+        disk refused is tried again without one too.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_orders(), name="link orders")
+            tasks.create_task(self._keep_connected(), name="link sessions")
+
+    async def _keep_connected(self) -> None:
         bound = BACKOFF_FIRST
         while True:
             started = time.monotonic()
@@ -118,7 +127,6 @@ class Link:
             _LOG.info("connected to the broker", extra={"broker": f"{parts.broker.host}:{parts.broker.port}"})
             self.problem = ""
             self._connected.set(1)
-            self._mailbox.clear()
             self._greet.set()
             parts.outbox.resend()
             try:
@@ -135,7 +143,6 @@ class Link:
                     asyncio.TaskGroup() as tasks,
                 ):
                     tasks.create_task(self._receive(session, streams), name="link receive")
-                    tasks.create_task(self._take_orders(), name="link orders")
                     tasks.create_task(self._say_hello(session), name="link hello")
                     tasks.create_task(self._ask(), name="link ask")
                     tasks.create_task(self._send_reports(session), name="link reports")
