@@ -10,6 +10,7 @@ from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
 from master.api.kinds.rules.lifecycle import keep_status, only_status, without_status
 from master.api.kinds.rules.metadata import validate_labels, validate_metadata
+from master.api.kinds.rules.service_updates import drop_type_fields, keep_allocated
 from master.api.printers import service as printer
 from master.client.errors import Cause
 
@@ -52,11 +53,8 @@ def _default(obj: Json) -> None:
 def _prepare_for_update(obj: Json, old: Json) -> None:
     keep_status(obj, old)
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    if spec.get("type") == before.get("type") != "ExternalName":
-        # What was allocated and the client does not mention stays.
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"):
-            if not spec.get(field) and before.get(field):
-                spec[field] = before[field]
+    drop_type_fields(spec, before)
+    keep_allocated(spec, before)
 
 
 def _validate(obj: Json, old: Json | None) -> list[Cause]:

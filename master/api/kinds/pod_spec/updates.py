@@ -15,11 +15,14 @@ _MUTABLE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
+#: Booleans that Go's types do not tell from unset.
+_PLAIN_BOOLEANS = frozenset({"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly"})
+
 
 def validate_pod_update(obj: Json, old: Json) -> list[Cause]:
     """Errors of an update of a pod through its main resource; both are defaulted."""
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    if spec == before:
+    if _semantic(spec) == _semantic(before):
         return []
     causes: list[Cause] = []
     for field in ("containers", "initContainers"):
@@ -28,7 +31,7 @@ def validate_pod_update(obj: Json, old: Json) -> list[Cause]:
             return [forbidden(f"spec.{field}", "pod updates may not add or remove containers")]
     causes.extend(_validate_deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")))
     causes.extend(_validate_tolerations(spec.get("tolerations") or [], before.get("tolerations") or []))
-    if _without_mutable(spec, before) != before:
+    if _semantic(_without_mutable(spec, before)) != _semantic(before):
         causes.append(forbidden("spec", _MUTABLE))
     return causes
 
@@ -70,3 +73,13 @@ def _without_mutable(spec: Json, before: Json) -> Json:
     if (before.get("terminationGracePeriodSeconds") or 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
         spec["terminationGracePeriodSeconds"] = before["terminationGracePeriodSeconds"]
     return spec
+
+
+def _semantic(value: Any) -> Any:
+    """A value without what means the same as nothing (apiequality.Semantic): empty lists, maps and strings."""
+    if isinstance(value, dict):
+        kept = {key: _semantic(item) for key, item in value.items() if item is not False or key not in _PLAIN_BOOLEANS}
+        return {key: item for key, item in kept.items() if item not in (None, "") and item != [] and item != {}}
+    if isinstance(value, list):
+        return [_semantic(item) for item in value]
+    return value

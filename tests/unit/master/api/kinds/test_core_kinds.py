@@ -86,6 +86,27 @@ def test_an_update_keeps_the_cluster_ip_and_may_not_change_it() -> None:
     assert errors(service.KIND, new, old) == ['spec.clusterIPs[0]: Invalid value: ["10.96.0.8"]: may not change once set']
 
 
+def test_node_ports_stay_by_name_while_the_type_has_them() -> None:
+    old = svc(
+        type="NodePort", ports=[{"name": "a", "port": 80, "nodePort": 30001}, {"name": "b", "port": 81, "nodePort": 30002}]
+    )
+    new = svc(type="LoadBalancer", ports=[{"name": "b", "port": 82}, {"name": "c", "port": 83}])
+    service.KIND.prepare_for_update(new, old)
+    assert [port.get("nodePort") for port in new["spec"]["ports"]] == [30002, None]
+
+
+@pytest.mark.parametrize("change", [{"type": "ClusterIP"}, {"type": "ExternalName", "externalName": "example.com"}])
+def test_a_change_of_type_alone_is_valid(change: Json) -> None:
+    ports = [{"port": 80, "nodePort": 30001}]
+    old = svc(type="NodePort", ports=ports, clusterIP="10.96.0.9", clusterIPs=["10.96.0.9"])
+    new = deepcopy(old)
+    new["spec"].update(change)
+    service.KIND.prepare_for_update(new, old)
+    service.KIND.default(new)
+    assert errors(service.KIND, new, old) == []
+    assert "nodePort" not in new["spec"]["ports"][0]
+
+
 def test_a_namespace_gets_its_label_finalizer_and_phase() -> None:
     obj = stored(namespace.KIND, {})
     assert obj["metadata"]["labels"] == {"kubernetes.io/metadata.name": "x"}

@@ -234,6 +234,12 @@ def test_what_may_not_change_in_a_pod() -> None:
     )
 
 
+def test_what_means_the_same_as_nothing_is_no_change() -> None:
+    old = pod(hostNetwork=False, containers=[{"name": "a", "image": "b", "env": [], "command": []}])
+    assert errors(pod(containers=[{"name": "a", "image": "b"}]), old) == []
+    assert errors(pod(automountServiceAccountToken=False, containers=[{"name": "a", "image": "b"}]), old) != []
+
+
 def test_containers_cannot_be_added_to_a_pod() -> None:
     old, new = pod(), pod(containers=[{"name": name, "image": "busybox:1"} for name in ("a", "b")])
     assert errors(new, old) == ["spec.containers: Forbidden: pod updates may not add or remove containers"]
