@@ -2,7 +2,7 @@
 
 `registry` holds the verbs, `http` speaks HTTP, `auth` tells who asks and what they may, `admission` changes or refuses objects
 on their way in, `allocation` hands out cluster IPs and node ports, `discovery` lists what there is; `kinds`, `schema`,
-`patch`, `printers` and `openapi` know the kinds; `streaming` serves exec, attach and port-forward.
+`patch`, `printers` and `openapi` know the kinds; `protobuf` reads bodies that kubectl 1.32 and newer send; `streaming` serves exec, attach and port-forward.
 
 `master.app` wires it in this order (nothing here starts a task by itself):
 
@@ -21,8 +21,8 @@ on their way in, `allocation` hands out cluster IPs and node ports, `discovery` 
         authorizers=(),        # more master.api.auth.protocol.Authorizer, asked after the built-in ones
         ready_checks={},       # name -> Callable[[], str]: "" when ready, else why not
     ))
-    await server.run()                                           # until cancelled; raises AddressInUse with a clear message
+    await server.run()                                           # until cancelled; raises master.api.http.server.CannotListen
 
 `server.started` (asyncio.Event) is set when it listens; `server.port` is then the port (settings.port may be 0).
-Layers: build, bootstrap → http → registry → admission, allocation, auth, discovery → kinds.
+Layers: build, bootstrap → http → registry → admission, allocation, auth, discovery → kinds, schema.
 """

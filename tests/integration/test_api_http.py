@@ -332,6 +332,22 @@ async def test_discovery_is_plain_or_aggregated_as_asked(http: aiohttp.ClientSes
             assert response.status == 304
 
 
+async def test_openapi_documents_are_tagged_and_in_the_form_that_is_asked_for(http: aiohttp.ClientSession) -> None:
+    index = await get(http, "/openapi/v3")
+    url = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
+    assert "io.k8s.api.apps.v1.Deployment" in (await get(http, url))["components"]["schemas"]
+    await get(http, "/openapi/v3/apis/nothing/v1", 404)
+    # Go's parser of media types cannot read the "@" that kubectl itself asks with.
+    asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    for accept, given in ((asked, asked.replace("@", ".")), ("application/json", "application/json")):
+        async with http.get("/openapi/v2", headers={"Accept": accept}) as response:
+            assert response.headers["Content-Type"] == given
+            tag = response.headers["ETag"]
+        async with http.get("/openapi/v2", headers={"Accept": accept, "If-None-Match": tag}) as response:
+            assert response.status == 304
+    await get(http, "/openapi/v2", 406, Accept="text/html")
+
+
 async def test_metrics_count_requests(http: aiohttp.ClientSession) -> None:
     await get(http, PODS)
     async with http.get("/metrics") as response:

@@ -1,6 +1,5 @@
 """Everything that is no resource: discovery, OpenAPI, version, health, metrics, reviews, and how nodes join."""
 
-import hashlib
 import platform
 from collections.abc import Mapping
 
@@ -17,16 +16,15 @@ from master.api.http import bodies
 from master.api.http.health import PATHS as HEALTH_PATHS
 from master.api.http.health import Health
 from master.api.http.negotiation import media_types
+from master.api.http.openapi import OpenApiPaths, tag_of
 from master.api.http.protocols import Joiner
 from master.api.http.request_info import RequestInfo
 from master.api.http.resources import method_not_allowed, page_not_found
 from master.api.http.responses import encoded, json_response
 from master.api.settings import ApiSettings
-from master.client.errors import StatusError, bad_request
+from master.client.errors import bad_request
 from proto.version import KUBERNETES_VERSION, VERSION
 
-_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-_PROTOBUFS = frozenset({_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"})
 _REVIEWS = {(review.group, review.version, review.plural): review for review in REVIEWS}
 
 
@@ -44,7 +42,7 @@ class SystemPaths:
     ) -> None:
         self._settings = settings
         self._discovery = discovery
-        self._openapi = openapi
+        self._openapi = OpenApiPaths(openapi)
         self._reviews = reviews
         self._health = health
         self._metrics = metrics
@@ -84,7 +82,9 @@ class SystemPaths:
             case ["apis", group, found]:
                 return await self._document(request, self._discovery.resource_list(group, found))
             case ["openapi", *below]:
-                return await self._openapi_document(request, below)
+                document = await self._openapi.respond(request, below)
+                if document is not None:
+                    return document
             case ["wherry", "v1", "ca"] if self._joiner is not None:
                 return web.Response(body=self._joiner.ca_pem(), headers={"Content-Type": "application/x-pem-file"})
         raise page_not_found()
@@ -115,40 +115,9 @@ class SystemPaths:
         paths |= {f"/apis/{group}" for group, _ in groups if group}
         return sorted(paths | {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version"} | HEALTH_PATHS)
 
-    # OpenAPI
-
-    async def _openapi_document(self, request: web.Request, below: "list[str]") -> web.StreamResponse:
-        documents = self._openapi
-        match below:
-            case ["v2"]:
-                return await self._openapi_v2(request, documents)
-            case ["v3"]:
-                return json_response(_openapi_v3_index(documents))
-            case ["v3", *path]:
-                return await self._openapi_v3(request, documents, "/".join(path))
-        raise page_not_found()
-
-    async def _openapi_v2(self, request: web.Request, documents: OpenApiDocuments) -> web.StreamResponse:
-        for media in media_types(request.headers.get("Accept", "") or "*/*"):
-            if media.name in _PROTOBUFS:
-                # Never the name with "@" that kubectl asks by: Go's own parser of media types refuses it in an answer.
-                return await self._tagged(request, documents.v2_protobuf(), _PROTOBUF)
-            if media.name in ("application/json", "*/*", "application/*"):
-                return await self._tagged(request, documents.v2_json(), "application/json")
-        raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: application/json, {_PROTOBUF}")
-
-    async def _openapi_v3(self, request: web.Request, documents: OpenApiDocuments, path: str) -> web.StreamResponse:
-        document = documents.v3_paths().get(path)
-        if document is None:
-            raise page_not_found()
-        media = {media.name for media in media_types(request.headers.get("Accept", "") or "*/*")}
-        if not media & {"application/json", "*/*", "application/*"}:
-            raise StatusError(406, "NotAcceptable", "only the following media types are accepted: application/json")
-        return await self._tagged(request, document, "application/json")
-
     async def _tagged(self, request: web.Request, raw: bytes, media_type: str) -> web.StreamResponse:
         """An answer with an ETag; 304 when the client has it already."""
-        tag = f'"{_hash(raw)}"'
+        tag = f'"{tag_of(raw)}"'
         headers = {"ETag": tag, "Content-Type": media_type, "Vary": "Accept", "Cache-Control": "public, must-revalidate"}
         if tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
@@ -200,15 +169,6 @@ def version() -> Mapping[str, str]:
     }
 
 
-def _openapi_v3_index(documents: OpenApiDocuments) -> "dict[str, object]":
-    return {
-        "paths": {
-            path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={_hash(document)}"}
-            for path, document in documents.v3_paths().items()
-        }
-    }
-
-
 def _aggregated_version(request: web.Request) -> AggregatedVersion | None:
     """Which aggregated discovery the client prefers to the plain one, if any."""
     for media in media_types(request.headers.get("Accept", "")):
@@ -220,7 +180,3 @@ def _aggregated_version(request: web.Request) -> AggregatedVersion | None:
         elif media.name in ("application/json", "*/*") and not media.get("as"):
             return None
     return None
-
-
-def _hash(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest().upper()[:32]
