@@ -113,7 +113,7 @@ class Mosquitto:
         self.data.mkdir(exist_ok=True)
         binary = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
         assert binary is not None
-        self._process = subprocess.Popen([binary, "-c", str(self._config)])  # noqa: ASYNC220 - a fork takes no time that matters here
+        self._process = subprocess.Popen([binary, "-c", str(self._config)])
         async with asyncio.timeout(10):
             while True:
                 try:
@@ -252,7 +252,7 @@ async def _until_lost(collecting: Awaitable[None]) -> None:
 async def eventually(condition: Callable[[], object], *, seconds: float = 10.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - conditions are over plain objects of both sides
+        while not condition():
             await asyncio.sleep(0.02)
 
 
