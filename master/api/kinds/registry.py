@@ -19,17 +19,17 @@ class DuplicateKind(Exception):
 
 
 class Kinds:
-    """Kinds by resource and by group, version and kind. Immutable; iterates in the order of group, version, plural."""
+    """Kinds by resource. Immutable; iterates in the order of group, version, plural."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self._by_resource: dict[tuple[str, str, str], Kind] = {}
-        self._by_kind: dict[tuple[str, str, str], Kind] = {}
+        names: set[tuple[str, str, str]] = set()
         for kind in sorted(kinds, key=lambda kind: (kind.group, kind.version, kind.plural)):
             resource, name = (kind.group, kind.version, kind.plural), (kind.group, kind.version, kind.kind)
-            if resource in self._by_resource or name in self._by_kind:
+            if resource in self._by_resource or name in names:
                 raise DuplicateKind(f"{kind.api_version} {kind.kind} ({kind.plural}) is declared twice")
             self._by_resource[resource] = kind
-            self._by_kind[name] = kind
+            names.add(name)
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._by_resource.values())
@@ -39,13 +39,6 @@ class Kinds:
 
     def get(self, group: str, version: str, plural: str) -> Kind | None:
         return self._by_resource.get((group, version, plural))
-
-    def of_kind(self, group: str, version: str, kind: str) -> Kind | None:
-        return self._by_kind.get((group, version, kind))
-
-    def group_versions(self) -> list[tuple[str, str]]:
-        """Each (group, version) once, the core group first."""
-        return list(dict.fromkeys((kind.group, kind.version) for kind in self))
 
 
 def _declared() -> Iterator[Kind]:

@@ -12,7 +12,7 @@ from master.api.kinds.kind import Kind
 from master.api.openapi.operations import roots
 from master.api.openapi.protobuf import encode_document
 from master.api.openapi.source import Source
-from master.api.openapi.v2 import openapi_v2_document
+from master.api.openapi.v2 import openapi_v2
 from master.api.openapi.v3 import document_path, openapi_v3
 
 
@@ -24,10 +24,10 @@ class OpenApi:
         self._compressed: dict[str, bytes] = {}
 
     def v2_json(self) -> bytes:
-        return self._kept("v2 json", lambda: orjson.dumps(openapi_v2_document(self._kinds)))
+        return self._kept("v2 json", lambda: orjson.dumps(openapi_v2(self._kinds)))
 
     def v2_protobuf(self) -> bytes:
-        return self._kept("v2 protobuf", lambda: encode_document(openapi_v2_document(self._kinds)))
+        return self._kept("v2 protobuf", lambda: encode_document(openapi_v2(self._kinds)))
 
     def v3_paths(self) -> dict[str, bytes]:
         """Documents by path below /openapi/v3 ("api/v1", "apis/apps/v1")."""

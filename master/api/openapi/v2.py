@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from master.api.kinds.kind import Kind
 from master.api.openapi.operations import Operation, Path, paths, roots
 from master.api.openapi.source import Source
@@ -16,13 +14,8 @@ _REF_PREFIX = "#/definitions/"
 _PRODUCES = ["application/json"]
 
 
-def openapi_v2(kinds: Iterable[Kind]) -> bytes:
-    """The document as JSON."""
-    return orjson.dumps(openapi_v2_document(kinds))
-
-
-def openapi_v2_document(kinds: Iterable[Kind]) -> Json:
-    """The document as a value."""
+def openapi_v2(kinds: Iterable[Kind]) -> Json:
+    """The document."""
     kinds = list(kinds)
     source = Source(roots(kinds))
     return {

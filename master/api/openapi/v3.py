@@ -1,7 +1,6 @@
-"""OpenAPI version 3: one document per group and version, and an index of them."""
+"""OpenAPI version 3: one document per group and version. The index of them is the HTTP layer's."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -19,16 +18,6 @@ _REF_PREFIX = "#/components/schemas/"
 def document_path(group: str, version: str) -> str:
     """Where a group's document is below /openapi/v3."""
     return f"apis/{group}/{version}" if group else f"api/{version}"
-
-
-def openapi_v3_index(documents: Mapping[str, bytes]) -> Json:
-    """The index of documents by their path: each URL changes with its document, so that clients may keep it for good."""
-    return {
-        "paths": {
-            path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={hashlib.sha512(document).hexdigest()[:32].upper()}"}
-            for path, document in documents.items()
-        }
-    }
 
 
 def openapi_v3(kinds: Iterable[Kind], group: str, version: str, source: Source | None = None) -> bytes:

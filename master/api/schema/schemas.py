@@ -53,18 +53,6 @@ class Schemas:
         unknown: list[str] = []
         return Normalized(self._visit_of(definition)(obj, None, unknown), unknown)
 
-    def unknown_fields(self, definition: str, obj: Json) -> list[str]:
-        """Paths like `spec.template.spec.containers[0].foo`. Raises TypeMismatch."""
-        return self.normalize(definition, obj).unknown_fields
-
-    def type_errors(self, definition: str, obj: Json) -> list[str]:
-        """What the decoder says of the first value of a wrong type, or nothing."""
-        try:
-            self.normalize(definition, obj)
-        except TypeMismatch as error:
-            return [str(error)]
-        return []
-
     def definition(self, name: str) -> Schema:
         """A definition by its name. Raises SchemaError."""
         try:

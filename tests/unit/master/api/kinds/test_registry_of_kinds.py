@@ -19,10 +19,9 @@ def test_every_kind_of_the_first_release_is_declared() -> None:
     }  # fmt: skip
 
 
-def test_kinds_are_found_by_resource_and_by_kind() -> None:
+def test_kinds_are_found_by_resource() -> None:
     pod = KINDS.get("", "v1", "pods")
     assert pod is not None
-    assert pod is KINDS.of_kind("", "v1", "Pod")
     assert (pod.list_kind, pod.api_version, pod.resource.plural) == ("PodList", "v1", "pods")
     assert KINDS.get("", "v1", "nothing") is None
 

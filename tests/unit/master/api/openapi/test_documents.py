@@ -8,7 +8,7 @@ import pytest
 
 from master.api.kinds.registry import KINDS
 from master.api.openapi.documents import OpenApi
-from master.api.openapi.v3 import openapi_v3, openapi_v3_index
+from master.api.openapi.v3 import openapi_v3
 
 Json = dict[str, Any]
 
@@ -75,13 +75,6 @@ def test_operation_ids_are_unique(documents: OpenApi) -> None:
 
 def test_one_document_by_itself_is_the_same(documents: OpenApi) -> None:
     assert orjson.loads(openapi_v3(KINDS, "apps", "v1")) == orjson.loads(documents.v3_paths()["apis/apps/v1"])
-
-
-def test_the_index_names_each_document_with_its_hash(documents: OpenApi) -> None:
-    index = openapi_v3_index(documents.v3_paths())
-    url = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
-    assert url.startswith("/openapi/v3/apis/apps/v1?hash=")
-    assert url != openapi_v3_index({"apis/apps/v1": b"{}"})["paths"]["apis/apps/v1"]["serverRelativeURL"]
 
 
 def fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
