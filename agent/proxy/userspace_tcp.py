@@ -30,6 +30,7 @@ class _Pipe(asyncio.Protocol):
         self.peer: _Pipe | None = None
         self.lost = False
         self._ended = False
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -38,22 +39,39 @@ class _Pipe(asyncio.Protocol):
         return self.lost
 
     def join(self, peer: "_Pipe") -> None:
+        """Both sides are connected: from now on what one says goes to the other."""
         self.peer, peer.peer = peer, self
+        for one in (self, peer):
+            for data in one._early:
+                one.data_received(data)
+            one._early.clear()
+            if one._ended:
+                one.eof_received()
 
     def data_received(self, data: bytes) -> None:
-        if (transport := self._open_peer()) is not None:
+        if self.peer is None:
+            # uvloop reads once even when connection_made paused it.
+            self._early.append(data)
+            if self.transport is not None:
+                self.transport.pause_reading()
+        elif (transport := self._open_peer()) is not None:
             transport.write(data)
 
     def eof_received(self) -> bool:
         self._ended = True
         peer = self.peer
-        if peer is None or peer.lost or peer.transport is None:
+        if peer is None:
+            return True  # told on when there is somebody to tell
+        if peer.lost or peer.transport is None:
             return False
-        if peer.transport.can_write_eof():
-            peer.transport.write_eof()
         if peer._ended:
+            # Both directions have ended; what is written already is still sent.
             peer.transport.close()
+            if self.transport is not None:
+                self.transport.close()
             return False
+        if peer.transport.can_write_eof() and not peer.transport.is_closing():
+            peer.transport.write_eof()
         return True  # the other direction may still have something to say
 
     def pause_writing(self) -> None:
@@ -135,12 +153,13 @@ class TcpListener:
                 server.abort()
                 return
             _disable_nagle(server)
+            if pipe.gone():
+                continue
             balancer.connected(peer[0], endpoint)
             client.join(pipe)
-            if pipe.lost:
-                transport.abort()
-            else:
-                transport.resume_reading()
+            for one in (transport, server):
+                if not one.is_closing():
+                    one.resume_reading()
             return
         transport.abort()
 

@@ -9,6 +9,7 @@ import time
 from typing import Any, cast
 
 import msgspec
+import uvloop
 from lightkube.resources.core_v1 import Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 from prometheus_client import CollectorRegistry
@@ -69,4 +70,4 @@ async def main(mode: Mode) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(cast(Mode, sys.argv[1])))
+    uvloop.run(main(cast(Mode, sys.argv[1])))
