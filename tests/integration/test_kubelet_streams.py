@@ -1,0 +1,104 @@
+"""Logs, terminals, forwarded ports, and what a pod finds inside itself, on the real Docker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.kubelet_node import Json, Node, condition, kubelet_node
+
+pytestmark = [pytest.mark.docker, pytest.mark.root]
+
+SERVER = ["/bin/sh", "-c", "mkdir -p /tmp/www; echo hello >/tmp/www/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp/www"]
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    async with kubelet_node(tmp_path / "kubelet") as made:
+        yield made
+
+
+async def test_logs_can_be_cut_and_followed_to_the_end(node: Node) -> None:
+    manifest = node.pod(
+        "talk", {"command": ["/bin/sh", "-c", "for i in 1 2 3; do echo line $i; sleep 0.3; done"]}, restartPolicy="Never"
+    )
+    node.order(manifest)
+    await node.until(lambda: node.reports.last("talk").get("containerStatuses", [{}])[0].get("containerID"))
+    assert (await node.stream("logs", manifest, follow=True))[0] == b"line 1\nline 2\nline 3\n"
+    assert (await node.stream("logs", manifest, tailLines=1))[0] == b"line 3\n"
+    assert (await node.stream("logs", manifest, limitBytes=3))[0] == b"lin"
+    stamped = (await node.stream("logs", manifest, tailLines=1, timestamps=True))[0]
+    assert stamped.endswith(b"Z line 3\n")
+    _, _, closed = await node.stream("logs", manifest, previous=True)
+    assert (closed["code"], closed["error"]) == (400, 'previous terminated container "c0" in pod "talk" not found')
+
+
+async def test_a_port_on_the_pods_loopback_is_forwarded(node: Node) -> None:
+    manifest = node.pod("serve", {"command": SERVER})
+    node.order(manifest)
+    await node.until_ready("serve")
+    await asyncio.sleep(0.3)
+    output, _, _ = await node.stream("portforward", manifest, port=8080, input=[b"GET /index.html HTTP/1.0\r\n\r\n"])
+    assert output.endswith(b"hello\n")
+    _, _, closed = await node.stream("portforward", manifest, port=9)
+    assert closed["code"] == 500
+
+
+async def test_a_terminal_is_one(node: Node) -> None:
+    manifest = node.pod("tty", {"command": ["/bin/sleep", "1000"]})
+    node.order(manifest)
+    await node.until_ready("tty")
+    output, [status], _ = await node.stream("exec", manifest, command=["/bin/tty"], tty=True, stdin=True)
+    assert output.startswith(b"/dev/pts/")
+    assert status["status"] == "Success"
+
+
+async def test_http_probes_and_the_pods_own_files(node: Node) -> None:
+    def served(port: int) -> Json:
+        return {"httpGet": {"path": "/index.html", "port": port}, "periodSeconds": 1, "failureThreshold": 1}
+
+    command = [*SERVER[:2], SERVER[2].replace("127.0.0.1:8080", "8080")]
+    node.secret("key", {"k": "c2VjcmV0"})
+    mount = {"name": "s", "mountPath": "/only", "subPath": "k"}
+    good = node.pod(
+        "good",
+        {"command": command, "readinessProbe": served(8080), "volumeMounts": [mount]},
+        volumes=[{"name": "s", "secret": {"secretName": "key"}}],
+        hostAliases=[{"ip": "192.0.2.9", "hostnames": ["friend"]}],
+    )
+    node.order(good)
+    status = await node.until_ready("good")
+    ip = status["podIP"]
+    text = (await node.stream("exec", good, command=["/bin/cat", "/etc/hosts", "/etc/resolv.conf", "/only", "/etc/hostname"]))[
+        0
+    ].decode()
+    assert f"{ip}\tgood\n" in text
+    assert "192.0.2.9\tfriend\n" in text
+    assert "search default.svc.cluster.local svc.cluster.local cluster.local" in text
+    assert "nameserver 10.254.0.1\n" in text
+    assert text.endswith("secretgood\n")
+    bad = node.pod("bad", {"command": ["/bin/sleep", "1000"], "readinessProbe": served(8081)})
+    node.order(bad)
+    await node.until(lambda: node.reports.messages("bad", "Unhealthy"))
+    [message, *_] = node.reports.messages("bad", "Unhealthy")
+    assert message.startswith('Readiness probe failed: Get "http://')
+    assert message.endswith("connect: connection refused")
+    assert condition(node.reports.last("bad"), "Ready")["reason"] == "ContainersNotReady"
+
+
+async def test_a_missing_image_and_a_missing_secret_are_told_as_kubernetes_does(node: Node) -> None:
+    node.order(node.pod("never", {"image": f"{node.mark}-none:1", "imagePullPolicy": "Never"}))
+    env = [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "later", "key": "k"}}}]
+    node.order(node.pod("config", {"command": ["/bin/sleep", "1000"], "env": env}))
+
+    def waiting(name: str) -> Json:
+        statuses = node.reports.last(name).get("containerStatuses", [{}])
+        return dict(statuses[0].get("state", {}).get("waiting", {}))
+
+    await node.until(lambda: waiting("never").get("reason") == "ErrImageNeverPull")
+    assert waiting("never")["message"] == f'Container image "{node.mark}-none:1" is not present with pull policy of Never'
+    await node.until(lambda: waiting("config").get("reason") == "CreateContainerConfigError")
+    assert waiting("config")["message"] == 'secret "later" not found'
+    node.secret("later", {"k": "eA=="})
+    await node.until_ready("config", timeout=8)
