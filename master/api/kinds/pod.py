@@ -38,6 +38,12 @@ def _default(obj: Json) -> None:
     default_pod_spec(spec)
 
 
+def _prepare_for_update(obj: Json, old: Json) -> None:
+    # What the client left to its default is no change.
+    _default(obj)
+    next_generation(obj, old)
+
+
 def _validate(obj: Json, old: Json | None) -> list[Cause]:
     causes = validate_metadata(obj, old, name_rule=names.dns1123_subdomain)
     causes.extend(validate_pod_spec(obj.get("spec") or {}, "spec"))
@@ -67,7 +73,7 @@ KIND = Kind(
     default=_default,
     validate=_validate,
     prepare_for_create=_prepare_for_create,
-    prepare_for_update=next_generation,
+    prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,
     columns=printer.COLUMNS,
     row=printer.row,

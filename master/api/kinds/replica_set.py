@@ -23,6 +23,12 @@ def _default(obj: Json) -> None:
     default_template(spec)
 
 
+def _prepare_for_update(obj: Json, old: Json) -> None:
+    # What the client left to its default is no change.
+    _default(obj)
+    next_generation(obj, old)
+
+
 def _validate(obj: Json, old: Json | None) -> list[Cause]:
     causes = validate_metadata(obj, old, name_rule=names.dns1123_subdomain)
     spec = obj.get("spec") or {}
@@ -53,7 +59,7 @@ KIND = Kind(
     validate=_validate,
     validate_status=_validate_status,
     prepare_for_create=first_generation,
-    prepare_for_update=next_generation,
+    prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,
     columns=printer.COLUMNS,
     row=printer.row,

@@ -106,6 +106,21 @@ def test_a_template_must_restart_always() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", [DEPLOYMENT, REPLICA_SET], ids=lambda kind: kind.kind)
+def test_the_generation_counts_changes_of_the_spec_and_not_of_what_is_defaulted(kind: Kind) -> None:
+    old = workload(kind)
+    assert old["metadata"]["generation"] == 1
+    same = deepcopy(old)
+    same["spec"].pop("replicas")
+    same["spec"]["template"]["spec"].pop("dnsPolicy")
+    kind.prepare_for_update(same, old)
+    assert same["metadata"]["generation"] == 1
+    changed = deepcopy(old)
+    changed["spec"]["replicas"] = 5
+    kind.prepare_for_update(changed, old)
+    assert changed["metadata"]["generation"] == 2
+
+
 def test_the_selector_is_immutable() -> None:
     old = workload(DEPLOYMENT)
     new = deepcopy(old)
