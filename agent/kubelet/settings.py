@@ -13,8 +13,6 @@ class KubeletSettings(Settings, frozen=True):
     max_pods: int = 110
     #: Docker's events tell changes at once; the relist finds what they missed.
     relist_period: float = 30.0
-    #: How often a changed ConfigMap's files are looked at although nothing was told; changes are told at once.
-    sync_period: float = 60.0
     container_log_max_size: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
     node_status_report_period: float = 300.0
@@ -26,5 +24,5 @@ class KubeletSettings(Settings, frozen=True):
     eviction_disk_available_percent: float = 10.0
     #: Where kubelet asks for upstream name servers for pods with dnsPolicy Default.
     resolver_config: str = "/etc/resolv.conf"
-    #: What pods that look for the API by environment are told of Service `kubernetes` while it is not known.
+    #: Processes that each container may have; 0: no limit.
     pod_pids_limit: int = 0
