@@ -137,3 +137,33 @@ async def test_a_pod_cidr_that_the_host_already_has_is_refused_with_its_reason(n
     assert "wherry" not in (await one.host.docker("network", "ls")).stdout
     # Corrected by the master, it works without a restart.
     assert await one.say(one.order()) == "ready 10.244.0.1 10.244.0.1"
+
+
+async def test_pods_of_one_bridge_reach_each_other_and_themselves_through_a_service(networks: list[Network]) -> None:
+    one, _ = networks
+    await one.say(one.order())
+    address = await one.pod("a")
+    await one.pod("b")
+    script = str(ROOT / "tests/contract/proxy_node.py")
+    proxy = await asyncio.create_subprocess_exec(
+        *one.host.nsenter, sys.executable, script, "nftables",
+        stdin=PIPE, stdout=PIPE, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )  # fmt: skip
+    meta = {"namespace": "test", "name": "web", "labels": {"kubernetes.io/service-name": "web"}}
+    state = {
+        "services": [{"metadata": meta, "spec": {"clusterIP": "10.96.0.10", "ports": [{"port": 80}]}}],
+        "slices": [
+            {
+                "metadata": meta,
+                "addressType": "IPv4",
+                "ports": [{"port": 8080}],
+                "endpoints": [{"addresses": [address], "nodeName": "node"}],
+            }
+        ],
+    }  # fmt: skip
+    assert await Network(one.host, 0, proxy).say(json.dumps(state)) == "synced"
+    await one.host.docker("exec", "pod-a", "sh", "-c", "echo it is a > /tmp/index.html; httpd -p 8080 -h /tmp")
+    for pod in ("pod-b", "pod-a"):
+        said = await one.host.docker("exec", pod, "sh", "-c", "wget -qO- http://10.96.0.10/", check=False, timeout=10)
+        assert said.stdout == "it is a\n", f"{pod}: {said.stderr}"
+    await stop(proxy)
