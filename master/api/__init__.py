@@ -1,8 +1,9 @@
 """The Kubernetes REST API over TLS, generic over declared kinds.
 
 `registry` holds the verbs, `http` speaks HTTP, `auth` tells who asks and what they may, `admission` changes or refuses objects
-on their way in, `allocation` hands out cluster IPs and node ports, `discovery` lists what there is; `kinds`, `schema`,
-`patch`, `printers` and `openapi` know the kinds; `protobuf` reads bodies that kubectl 1.32 and newer send; `streaming` serves exec, attach and port-forward.
+on their way in, `allocation` hands out cluster IPs and node ports, `discovery` lists what there is. `kinds`, `schema`,
+`patch`, `printers` and `openapi` know the kinds. `protobuf` reads bodies that kubectl 1.32 and newer send. `streaming` serves
+exec, attach and port-forward.
 
 `master.app` wires it in this order (nothing here starts a task by itself):
 

@@ -217,6 +217,34 @@ async def test_a_half_sent_body_leaves_the_server_well_and_nothing_behind(
     await get(http, "/version")
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "code"),
+    [
+        ("Transfer-Encoding: chunked", b"zz\r\n", 400),
+        ("Content-Encoding: gzip\r\nContent-Length: 5", b"abcde", 415),
+        ("Content-Length: abc", b"", 400),
+        ("Content-Length: 5\r\nContent-Length: 6", b"abcde", 400),
+        ("Content-Length: 5\r\nAuthorization: Bearer \\xff", b"abcde", 400),
+    ],
+)
+async def test_what_is_no_http_is_refused_without_a_trace(
+    world: ApiWorld, caplog: pytest.LogCaptureFixture, head: str, body: bytes, code: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.server.port, ssl=world.tls(world.admin()))
+    request = f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{head}\r\n\r\n"
+    writer.write(request.encode() + body)
+    await writer.drain()
+    async with asyncio.timeout(5):
+        assert int((await reader.readline()).split()[1]) == code
+    writer.close()
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@pytest.mark.parametrize("query", ["resourceVersion", "limit", "watch=1&resourceVersion"])
+async def test_numbers_beyond_all_bounds_are_refused(http: aiohttp.ClientSession, query: str) -> None:
+    await get(http, f"{PODS}?{query}={'9' * 5000}", 400)
+
+
 async def test_yaml_bodies_are_read_and_answers_given_in_yaml(http: aiohttp.ClientSession) -> None:
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {a: 'b'}\n"
     headers = {"Content-Type": "application/yaml", "Accept": "application/yaml"}

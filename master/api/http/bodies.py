@@ -26,6 +26,8 @@ _MAX_DEPTH = 100
 
 async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
     """The whole body. Raises StatusError 413, or 400 when it ends early or takes too long."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise StatusError(415, "UnsupportedMediaType", "the body of the request must not be compressed")
     if request.content_length is not None and request.content_length > limit:
         raise too_large(limit)
     chunks: list[bytes] = []
@@ -39,8 +41,7 @@ async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
                 chunks.append(chunk)
     except TimeoutError:
         raise StatusError(408, "Timeout", f"the request body did not arrive within {seconds:g} seconds") from None
-    except (web.HTTPException, ConnectionError, ValueError) as error:
-        # aiohttp's payload errors (a broken chunk, a wrong Content-Encoding) are of these families.
+    except (web.RequestPayloadError, ConnectionError) as error:
         raise bad_request("unexpected EOF") from error
     return b"".join(chunks)
 

@@ -131,8 +131,8 @@ class Resources:
     def _list_query(self, request: web.Request, kind: Kind) -> ListQuery:
         query = request.query
         limit = query.get("limit", "") or "0"
-        if not (limit.isascii() and limit.isdigit()):
-            raise bad_request(f'strconv.ParseInt: parsing "{limit}": invalid syntax')
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 19):
+            raise bad_request(f'strconv.ParseInt: parsing "{limit[:64]}": invalid syntax')
         return ListQuery(
             Selection(kind, label_selector=query.get("labelSelector", ""), field_selector=query.get("fieldSelector", "")),
             limit=int(limit),
@@ -271,7 +271,7 @@ class Resources:
             try:
                 body["gracePeriodSeconds"] = int(grace)
             except ValueError:
-                raise bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax') from None
+                raise bad_request(f'strconv.ParseInt: parsing "{grace[:64]}": invalid syntax') from None
         if policy := query.get("propagationPolicy", ""):
             body["propagationPolicy"] = policy
         if orphan := query.get("orphanDependents", ""):

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Gauge
 
 from master.api.auth.authentication import Authentication
@@ -32,6 +33,18 @@ from master.client.errors import StatusError, unauthorized
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_SECONDS = 1
+
+
+class _OnlyBugs(logging.Filter):
+    """What clients send that is no HTTP gets 400 from aiohttp; its traceback is no operator's business."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
+
+
+_protocol_log = logging.getLogger(f"{__name__}.protocol")
+_protocol_log.addFilter(_OnlyBugs())
 
 
 class CannotListen(Exception):
@@ -73,6 +86,8 @@ class ApiServer:
         runner = web.AppRunner(
             application,
             access_log=None,
+            logger=_protocol_log,
+            auto_decompress=False,
             handler_cancellation=True,
             keepalive_timeout=120.0,
             shutdown_timeout=self._settings.drain_seconds,

@@ -14,7 +14,7 @@ from aiohttp import web
 from master.api.http.forms import IncludeObject, bookmark_in_form, watched_in_form
 from master.api.http.negotiation import Accepted
 from master.api.kinds.kind import Kind
-from master.api.registry.listing import ListQuery, invalid_resource_version, wait_until_shown
+from master.api.registry.listing import ListQuery, parse_revision, wait_until_shown
 from master.api.registry.registry import Registry
 from master.api.registry.selection import Selection
 from master.api.registry.storage import encode
@@ -22,6 +22,9 @@ from master.api.registry.watching import ObjectWatch, shown
 from master.api.settings import ApiSettings
 from master.client.errors import Cause, StatusError, invalid
 from master.client.protocol import RawEvent
+
+#: No watch lasts longer, whatever the client asks.
+_MAX_SECONDS = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,7 @@ def parse(request: web.Request, selection: Selection, settings: ApiSettings) -> 
     """Raises StatusError 400 or 422."""
     query = request.query
     version = query.get("resourceVersion", "")
-    if version and not (version.isascii() and version.isdigit()):
-        raise invalid_resource_version(version)
+    revision = parse_revision(version)
     bookmarks = is_true(query.get("allowWatchBookmarks", ""))
     match = query.get("resourceVersionMatch", "")
     send_initial = query.get("sendInitialEvents", "")
@@ -59,10 +61,10 @@ def parse(request: web.Request, selection: Selection, settings: ApiSettings) -> 
     if causes:
         raise invalid("ListOptions", "meta.k8s.io", "", causes)
     asked = query.get("timeoutSeconds", "")
-    seconds = float(asked) if asked.isascii() and asked.isdigit() and int(asked) else 0.0
+    seconds = min(float(asked), _MAX_SECONDS) if asked.isascii() and asked.isdigit() else 0.0
     return WatchQuery(
         selection=selection,
-        revision=int(version or 0),
+        revision=revision,
         initial=initial_events or (not send_initial and version in ("", "0")),
         initial_bookmark=initial_events,
         bookmarks=bookmarks,

@@ -28,6 +28,8 @@ _SNAPSHOT_SECONDS = 300.0
 _MAX_SNAPSHOTS = 64
 #: How long a list waits for a revision that the cache does not show yet (kube-apiserver: 3 s).
 _FRESH_SECONDS = 3.0
+#: A revision fits into 63 bits.
+_MAX_DIGITS = 18
 _TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You must start a new list without "
     "the continue parameter."
@@ -120,8 +122,7 @@ class Lister:
 def check_resource_version(query: ListQuery) -> None:
     """Raises StatusError 400 or 422 for a resourceVersion or a match that makes no sense."""
     version, match = query.resource_version, query.resource_version_match
-    if version and not (version.isascii() and version.isdigit()):
-        raise invalid_resource_version(version)
+    parse_revision(version)
     causes = []
     if match and query.continue_token:
         causes.append(Cause("resourceVersionMatch", "FieldValueForbidden",
@@ -141,8 +142,14 @@ def check_resource_version(query: ListQuery) -> None:
         raise bad_request("specifying resource version is not allowed when using continue")
 
 
-def invalid_resource_version(version: str) -> StatusError:
-    return bad_request(f'Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax')
+def parse_revision(version: str) -> int:
+    """A resourceVersion that a client sent; 0 for none. Raises StatusError 400."""
+    if not version:
+        return 0
+    if not (version.isascii() and version.isdigit() and len(version) <= _MAX_DIGITS):
+        shown = version[:64]
+        raise bad_request(f'Invalid value: "{shown}": strconv.ParseUint: parsing "{shown}": invalid syntax')
+    return int(version)
 
 
 async def wait_until_shown(cache: WatchCache, revision: int) -> None:

@@ -1,0 +1,99 @@
+"""What admission adds to a pod, and what it refuses."""
+
+from typing import Any
+
+import pytest
+
+from master.api.admission.chain import AdmissionChain
+from master.api.admission.protocol import AdmissionRequest, Operation
+from master.client.errors import StatusError
+from master.client.protocol import ResourceRef
+
+Json = dict[str, Any]
+PODS = ResourceRef("", "v1", "pods")
+NAMESPACES = ResourceRef("", "v1", "namespaces")
+
+
+class Objects:
+    """An ObjectReader of what the test says is there."""
+
+    def __init__(self, *names: str, terminating: str = "") -> None:
+        self._names = names
+        self._terminating = terminating
+
+    async def read(self, group: str, plural: str, namespace: str, name: str) -> Json | None:
+        if f"{plural}/{name}" not in self._names:
+            return None
+        going = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if name == self._terminating else {}
+        return {"metadata": {"name": name, **going}}
+
+
+async def admitted(objects: Objects, spec: Json | None = None, old: Json | None = None) -> Json:
+    operation: Operation = "UPDATE" if old else "CREATE"
+    obj: Json = {"metadata": {"name": "p"}, "spec": spec or {}}
+    await AdmissionChain(objects).admit(AdmissionRequest(operation, PODS, "Pod", "a", "p", old=old), obj)
+    admitted_spec: Json = obj["spec"]
+    return admitted_spec
+
+
+async def test_a_pod_gets_account_priority_and_tolerations() -> None:
+    assert await admitted(Objects("namespaces/a")) == {
+        "serviceAccountName": "default",
+        "serviceAccount": "default",
+        "priority": 0,
+        "preemptionPolicy": "PreemptLowerPriority",
+        "tolerations": [
+            {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            for key in ("not-ready", "unreachable")
+        ],
+    }
+
+
+async def test_a_pod_s_own_tolerations_stay() -> None:
+    everything = [{"operator": "Exists"}]
+    assert (await admitted(Objects("namespaces/a"), {"tolerations": everything}))["tolerations"] == everything
+    short = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}
+    got = (await admitted(Objects("namespaces/a"), {"tolerations": [short]}))["tolerations"]
+    assert [toleration["tolerationSeconds"] for toleration in got] == [5, 300]
+
+
+async def test_admission_is_idempotent() -> None:
+    once = await admitted(Objects("namespaces/a"))
+    assert await admitted(Objects("namespaces/a"), dict(once)) == once
+
+
+async def test_an_update_keeps_the_priority_that_a_client_leaves_out() -> None:
+    old = {"metadata": {"name": "p"}, "spec": {"priority": 7, "preemptionPolicy": "Never"}}
+    got = await admitted(Objects("namespaces/a"), old=old)
+    assert (got["priority"], got["preemptionPolicy"]) == (7, "Never")
+
+
+@pytest.mark.parametrize(
+    ("objects", "spec", "code", "message"),
+    [
+        (Objects(), {}, 404, 'namespaces "a" not found'),
+        (Objects("namespaces/a", terminating="a"), {}, 403, "because it is being terminated"),
+        (Objects("namespaces/a"), {"serviceAccountName": "bob"}, 403, 'serviceaccount "bob" not found'),
+        (Objects("namespaces/a"), {"priorityClassName": "high"}, 403, "no PriorityClass with name high was found"),
+        (Objects("namespaces/a"), {"priority": 5}, 403, r"the integer value of priority \(5\) must not be provided"),
+    ],
+)
+async def test_what_is_refused(objects: Objects, spec: Json, code: int, message: str) -> None:
+    with pytest.raises(StatusError, match=message) as caught:
+        await admitted(objects, spec)
+    assert caught.value.code == code
+
+
+async def test_system_priority_classes_are_known() -> None:
+    got = await admitted(Objects("namespaces/a"), {"priorityClassName": "system-node-critical"})
+    assert got["priority"] == 2_000_001_000
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+async def test_the_system_s_namespaces_may_not_be_deleted(name: str) -> None:
+    with pytest.raises(StatusError, match="this namespace may not be deleted"):
+        await AdmissionChain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", name), {})
+
+
+async def test_other_namespaces_may() -> None:
+    await AdmissionChain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", "team"), {})
