@@ -26,7 +26,11 @@ class _Missing(Exception):
 async def _run(*argv: str, stdin: str = "") -> tuple[int, str, str]:
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *argv,
+            # A pipe to a program that reads none breaks under uvloop when the program ends first.
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
     except FileNotFoundError as error:
         raise _Missing(argv[0]) from error
@@ -34,7 +38,7 @@ async def _run(*argv: str, stdin: str = "") -> tuple[int, str, str]:
         raise NetworkProblem(f"{argv[0]} cannot be run: {error}") from error
     try:
         async with asyncio.timeout(_TIMEOUT):
-            stdout, stderr = await process.communicate(stdin.encode())
+            stdout, stderr = await process.communicate(stdin.encode() if stdin else None)
     except TimeoutError as error:
         raise NetworkProblem(f"{argv[0]} did not end within {_TIMEOUT:.0f} s") from error
     finally:

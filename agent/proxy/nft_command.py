@@ -16,7 +16,8 @@ async def nft(*arguments: str, stdin: str = "") -> bytes:
         process = await asyncio.create_subprocess_exec(
             "nft",
             *arguments,
-            stdin=asyncio.subprocess.PIPE,
+            # A pipe to a program that reads none breaks under uvloop when the program ends first.
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -24,7 +25,7 @@ async def nft(*arguments: str, stdin: str = "") -> bytes:
         raise NftFailed(f"nft cannot be run: {error}") from error
     try:
         async with asyncio.timeout(TIMEOUT):
-            stdout, stderr = await process.communicate(stdin.encode())
+            stdout, stderr = await process.communicate(stdin.encode() if stdin else None)
     except TimeoutError as error:
         raise NftFailed(f"nft did not end within {TIMEOUT:.0f} s") from error
     finally:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import msgspec
+import uvloop
 from lightkube.models.core_v1 import Pod
 from lightkube.resources.core_v1 import Node
 
@@ -62,4 +63,4 @@ async def show(network: PodNetwork) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    uvloop.run(main(sys.argv[1], sys.argv[2]))
