@@ -305,7 +305,10 @@ class Registry:
         return encode(strategy.view(kind, written.obj))
 
     async def _settled(self, kind: Kind, obj: Json, reservation: Reservation | None, *, expected: int) -> Stored:
-        """Write an object and settle what was reserved for it."""
+        """Write an object and settle what was reserved for it.
+
+        Cancelled half-way, nobody knows whether it was stored: then what was reserved stays so until the next start.
+        """
         try:
             if expected == 0:
                 written = await self.storage.create(kind, obj)
