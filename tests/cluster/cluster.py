@@ -154,9 +154,13 @@ class Cluster:
         await eventually(check, seconds=seconds)
 
     async def nodes_ready(self, *names: str, seconds: float = 60.0) -> None:
+        """Wait until these nodes (default: all) are Ready and their taints of the time before are gone."""
+
         async def check() -> None:
             for name in names or self.nodes:
                 assert await self.node_condition(name) == "True", f"node {name} is not Ready"
+                taints = await self.kubectl("get", "node", name, "-o", "jsonpath={.spec.taints}")
+                assert taints == "", f"node {name} is tainted: {taints}"
 
         await eventually(check, seconds=seconds)
 
