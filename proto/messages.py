@@ -25,7 +25,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Leader(Message, frozen=True):
-    """Who leads: published retained on the shared leader topic with each new epoch. Agents answer with Hello."""
+    """Who leads: published retained on the shared leader topic with each new epoch. Agents answer with Hello.
+
+    Published to one node alone when it is to say hello and all its statuses again.
+    """
 
     identity: str
 

@@ -3,6 +3,7 @@
     wherry/<cluster>/shared/leader                          Leader            retained   master → all
     wherry/<cluster>/shared/index                           DesiredIndex      retained   master → all
     wherry/<cluster>/shared/objects/<resource>/<ns>/<name>  ObjectOrder       retained   master → all
+    wherry/<cluster>/nodes/<user>/down/leader               Leader                       master → node: say all again
     wherry/<cluster>/nodes/<user>/down/node                 NodeOrder         retained   master → node
     wherry/<cluster>/nodes/<user>/down/index                DesiredIndex      retained   master → node
     wherry/<cluster>/nodes/<user>/down/objects/…            ObjectOrder       retained   master → node
@@ -63,6 +64,10 @@ class Topics:
 
     def node_filter(self, node: str) -> str:
         return f"{self._node(node)}/down/#"
+
+    def node_leader(self, node: str) -> str:
+        """Where a leader speaks to one node alone."""
+        return f"{self._node(node)}/down/leader"
 
     def node_order(self, node: str) -> str:
         return f"{self._node(node)}/down/node"

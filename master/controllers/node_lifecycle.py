@@ -155,10 +155,21 @@ class NodeLifecycleController:
         if ready:
             self._marked.discard(uid)
         elif uid not in self._marked:
-            for pod in self._pods.by_index(_BY_NODE, name):
+            for pod in list(self._pods.by_index(_BY_NODE, name)):
+                if self._is_back(node):
+                    break  # it has the last word on its pods
                 await self._mark_not_ready(pod)
             self._marked.add(uid)
         self._known_ready[uid] = ready
+
+    def _is_back(self, node: Node) -> bool:
+        """Whether the node, taken as not ready, is ready meanwhile. The cache may also be older than what was written."""
+        now = self._nodes.get("", name_of(node))
+        return (
+            now is not None
+            and readiness(now) == "True"
+            and int(meta(now).resourceVersion or 0) > int(meta(node).resourceVersion or 0)
+        )
 
     async def _mark_not_ready(self, pod: Pod) -> None:
         """Services stop sending to the pod; its node turns the condition back when it returns."""

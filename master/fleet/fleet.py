@@ -17,6 +17,7 @@ from master.fleet.nodes import NodeWriter
 from master.fleet.pods import PodWriter
 from master.fleet.publisher import ClusterOrder, Publisher
 from master.fleet.rejections import Rejections
+from master.fleet.returns import Returns
 from master.fleet.session import BrokerEndpoint, Session, SessionLost, connect
 from master.fleet.streams import FleetStreams
 from master.fleet.view import FleetView
@@ -75,6 +76,7 @@ class Fleet:
                 events=self._events,
                 streams=self.streams,
                 rejections=Rejections(),
+                returns=Returns(self._view, self._publisher.ask),
             ),
         )
         #: Why there is no session with the broker, or "" while there is one: for readiness.

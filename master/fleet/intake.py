@@ -15,6 +15,7 @@ from master.fleet.nodes import NodeWriter
 from master.fleet.pods import PodWriter
 from master.fleet.publisher import Publisher
 from master.fleet.rejections import Rejections
+from master.fleet.returns import Returns
 from master.fleet.session import Arrival
 from master.fleet.streams import FleetStreams
 from master.fleet.view import FleetView
@@ -54,6 +55,7 @@ class IntakeParts:
     events: NodeEvents
     streams: FleetStreams
     rejections: Rejections
+    returns: Returns
 
 
 class Intake:
@@ -97,6 +99,7 @@ class Intake:
             log.info("a node's session ended", extra={"node": node, "orderly": message.orderly})
             return
         parts.liveness.heard(node)
+        parts.returns.heard(node)
         match message:
             case Hello():
                 log.info("a node said hello", extra={"node": node, "holds": len(message.inventory)})

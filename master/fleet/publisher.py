@@ -73,6 +73,8 @@ class Publisher:
         #: Above every index of a reader that was forgotten, so that its next one is newer.
         self._index_floor = 0
         self._session: Session | None = None
+        #: Nodes that are to say everything again.
+        self._to_ask: set[str] = set()
         view.on_change(self.mark)
 
     def mark(self, reader: str) -> None:
@@ -82,6 +84,11 @@ class Publisher:
     def heard(self, node: str, inventory: Sequence[InventoryEntry]) -> None:
         """A node said hello and what it holds."""
         self._inventories[node] = inventory
+        self.mark(node)
+
+    def ask(self, node: str) -> None:
+        """Have one node say hello and all its statuses again."""
+        self._to_ask.add(node)
         self.mark(node)
 
     async def send(self, topic: str, message: Message, *, assured: bool = True) -> None:
@@ -143,6 +150,9 @@ class Publisher:
             await self._publish_node_order(session, reader, again=inventory is not None)
             if inventory is not None:
                 self._heed(outgoing, inventory)
+            if reader in self._to_ask:
+                self._to_ask.discard(reader)
+                await self.send(self._topics.node_leader(reader), Leader(identity=self._identity))
         orders = outgoing.compare(self._view.wanted(reader), time.monotonic())
         async with asyncio.TaskGroup() as group:
             for number, order in enumerate(orders):

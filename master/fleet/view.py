@@ -92,6 +92,10 @@ class FleetView:
             if found is not None:
                 yield _wanted(reference.resource, found)
 
+    def on_node(self, handler: Callable[[Node | None, Node | None], None]) -> None:
+        """`handler` is called with each node's old and new object."""
+        self._nodes.add_handler(handler)
+
     def on_change(self, mark: Callable[[str], None]) -> None:
         """`mark` is called with each reader that a change may concern, for what is there already too."""
 

@@ -164,6 +164,9 @@ class Api:
         async with self._api._session.get(self._api._url + path) as response:
             return await response.text()
 
+    async def put(self, path: str, body: Json) -> Json:
+        return await self._api._request("PUT", path, body)
+
     async def patch(self, path: str, body: Json) -> Json:
         return await self._api._request("PATCH", path, body)
 
