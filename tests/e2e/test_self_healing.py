@@ -62,6 +62,45 @@ async def test_a_deleted_pod_is_replaced(cluster: Cluster) -> None:
     assert (await cluster.kubectl.run("get", "pod", victim)).returncode != 0
 
 
+async def test_pods_that_a_cut_did_not_move_serve_again_when_it_ends(cluster: Cluster) -> None:
+    spread = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "staying"}}
+    spread["spec"] = {"selector": {"app": "staying"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    await cluster.kubectl.apply(manifest(app_deployment("staying", replicas=4), spread))
+    await cluster.kubectl("rollout", "status", "deployment/staying", "--timeout=60s")
+    node = cluster.nodes["two"]
+    before = await node.containers()
+
+    async def ready_on_two() -> tuple[int, int]:
+        """How many pods of node two are Ready, and how many its endpoints say are."""
+        pods = [pod for pod in await _running_pods(cluster, "staying") if pod["spec"]["nodeName"] == "two"]
+        ready = [
+            pod for pod in pods if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
+        ]
+        slices = (await cluster.kubectl.json("get", "endpointslices", "-l", "kubernetes.io/service-name=staying"))["items"]
+        endpoints = [one for piece in slices for one in piece.get("endpoints") or () if one["nodeName"] == "two"]
+        return len(ready), sum(one["conditions"]["ready"] for one in endpoints)
+
+    expected = await ready_on_two()
+    assert expected[0] == expected[1] > 0
+
+    async def out() -> None:
+        assert await cluster.node_condition("two") == "Unknown"
+        assert await ready_on_two() == (0, 0)
+
+    async def back() -> None:
+        assert await ready_on_two() == expected
+
+    await node.host.link_down()
+    try:
+        await eventually(out, seconds=20)
+    finally:
+        await node.host.link_up()
+    await cluster.nodes_ready("two", seconds=20)
+    await eventually(back, seconds=10)
+    assert await node.containers() == before
+    await cluster.kubectl("delete", "deployment/staying", "service/staying")
+
+
 async def test_pods_of_a_node_that_is_cut_off_are_replaced_and_their_surplus_is_stopped(cluster: Cluster) -> None:
     await cluster.kubectl.apply(manifest(app_deployment("moving", replicas=2, toleration_seconds=3)))
     await cluster.kubectl("rollout", "status", "deployment/moving", "--timeout=60s")
