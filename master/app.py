@@ -27,6 +27,7 @@ from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
 from master.api.http.server import CannotListen
 from master.api.kinds.registry import KINDS
+from master.api.registry.event_expiry import EventExpiry
 from master.api.registry.registry import Registry
 from master.api.settings import ApiSettings
 from master.api.streaming.handler import PodStreaming
@@ -156,6 +157,8 @@ class Master:
             registry = build_registry(store, cache, api)
             await registry.open()
             await bootstrap(registry, api)
+            expiry = EventExpiry(registry, cache, ttl_seconds=self._settings.event_ttl_seconds)
+            base.create_task(_lasting("event expiry", expiry.run()), name="event expiry")
             await self._run_parts(registry, api, topics=topics, epoch=epoch, broker=broker)
 
     async def _run_parts(

@@ -77,6 +77,8 @@ class MasterSettings(Settings, frozen=True):
     kubeconfig: str = ""
     log_level: str = "INFO"
     heartbeat_seconds: Positive = 4.0
+    #: How long an Event is kept after it was seen last (kube-apiserver's --event-ttl).
+    event_ttl_seconds: Positive = 3600.0
 
     @property
     def data_path(self) -> Path:

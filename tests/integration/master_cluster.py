@@ -171,7 +171,7 @@ class Api:
         return await self._api._request("PATCH", path, body)
 
 
-def _make_folder() -> Path:
+def _make_folder(further: Json) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="wherry-master-"))
     folder.chmod(0o711)
     settings = {
@@ -181,14 +181,16 @@ def _make_folder() -> Path:
         "broker": {"port": free_port(), "address": "127.0.0.1"},
         "heartbeat_seconds": 1.0,
         "network": {"cluster_cidr": "10.201.0.0/16", "service_cidr": "10.202.0.0/16"},
+        **further,
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     return folder
 
 
 @asynccontextmanager
-async def master_running() -> AsyncIterator[MasterProcess]:
-    folder = _make_folder()
+async def master_running(**settings: Any) -> AsyncIterator[MasterProcess]:
+    """`settings`: further ones of the master."""
+    folder = _make_folder(settings)
     config = folder / "config.yaml"
     init = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "master", "init", "--config", str(config), stdout=asyncio.subprocess.DEVNULL
