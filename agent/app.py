@@ -58,6 +58,8 @@ class PartEnded(Exception):
 def main(settings: AgentSettings) -> int:
     """Run the agent until SIGTERM or SIGINT; the exit code."""
     logs.configure(settings.log_level, under_journal="JOURNAL_STREAM" in os.environ)
+    # Containers' users read what is made for them (resolv.conf, folders in volumes). What is private has a mode of its own.
+    os.umask(0o022)
     try:
         keys = _read_keys(settings)
     except InvalidSettings as error:

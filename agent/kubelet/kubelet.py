@@ -67,6 +67,7 @@ class Kubelet:
         self._network = network
         self._orphans_may_go = orphans_may_go
         self._settings = settings
+        self._root = root
         self._workers: dict[str, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         recorder = Recorder(reporter)
@@ -92,6 +93,7 @@ class Kubelet:
         self._streams = PodStreams(runtime=runtime, pleg=self._pleg, desired=desired, status=self._status_of)
 
     async def run(self) -> None:
+        await asyncio.to_thread(_close_root, self._root)
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._probes.run(), name="probes")
@@ -223,3 +225,9 @@ class Kubelet:
                     except (RuntimeFailure, OSError) as error:
                         log.warning("an orphaned pod could not be ended yet", extra={"uid": uid, "error": error})
             await asyncio.sleep(_ORPHAN_PERIOD)
+
+
+def _close_root(root: Path) -> None:
+    """Volumes hold Secrets, in whatever mode the pods ask for: the host's users may not get there (kubelet's 0750)."""
+    root.mkdir(parents=True, exist_ok=True)
+    root.chmod(0o750)

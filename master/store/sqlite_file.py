@@ -147,6 +147,7 @@ class StoreFile(_Rows):
         self._lock = self._acquire()
         try:
             check_wal(self._path)
+            self._make_private()
             with _translated(self._path):
                 self._opened = _connect(self._path)
                 self._prepare()
@@ -168,6 +169,17 @@ class StoreFile(_Rows):
             lock.close()
             raise Unavailable(f"{self._path}: another process has this store open") from error
         return lock
+
+    def _make_private(self) -> None:
+        """The file holds Secrets: nobody else may read it, whatever the umask. SQLite gives its WAL the same mode."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.fchmod(descriptor, 0o600)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise Unavailable(f"{self._path}: {error.strerror}") from error
 
     def _initialised(self) -> bool:
         """Whether the lock file says that a store was here: SQLite takes a file that lost all its bytes for a new one."""

@@ -221,3 +221,19 @@ async def test_a_full_disk_refuses_writes_serves_reads_and_recovers(small_disk: 
         assert await store.put("/after", b"", expected=0) == kept + 1, "nothing was half written"
     async with opened(small_disk / "store.db") as store:
         assert [kv.key for kv in (await store.range("/"))[0]] == ["/after", "/kept"]
+
+
+def open_to_others(folder: Path) -> dict[str, int]:
+    """What others than the owner may do with each file of a store, as mode bits. The lock file holds no data."""
+    return {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir() if path.suffix != ".lock"}
+
+
+async def test_only_its_owner_can_read_any_file_of_the_store(tmp_path: Path) -> None:
+    previous = os.umask(0o022)
+    try:
+        async with opened(tmp_path / "store.db") as store:
+            await store.put("/secret", b"1", expected=0)
+            modes = open_to_others(tmp_path)
+    finally:
+        os.umask(previous)
+    assert modes == {"store.db": 0, "store.db-wal": 0, "store.db-shm": 0}

@@ -180,6 +180,27 @@ async def test_kill_9_and_a_restart_find_the_same_pods_and_an_idle_agent_writes_
     assert {path: path.stat().st_mtime_ns for path in orders.rglob("*")} == before
 
 
+def process_status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text()
+
+
+async def test_what_containers_read_does_not_depend_on_the_umask_and_the_way_to_it_is_closed(agent: AgentProcess) -> None:
+    previous = os.umask(0o077)
+    try:
+        process = await agent.start()
+    finally:
+        os.umask(previous)
+    try:
+        await agent.healthy(process)
+        assert "Umask:\t0022" in process_status(process.pid)
+        async with asyncio.timeout(20):
+            while not (agent.data_dir / "kubelet").exists():
+                await asyncio.sleep(0.1)
+        assert (agent.data_dir / "kubelet").stat().st_mode & 0o777 == 0o750
+    finally:
+        assert await stop(process) == 0
+
+
 async def failed(agent: AgentProcess) -> str:
     """Start it, expect it to refuse; what it said."""
     process = await agent.start()
