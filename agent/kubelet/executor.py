@@ -4,7 +4,6 @@ Every step is safe to be cut off by cancellation: what the engine had begun is f
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,10 +26,7 @@ from agent.runtime.errors import Conflict, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import ContainerState
 from agent.volumes.references import References
 
-log = logging.getLogger(__name__)
-
 _VOLUME_RETRY = 5.0
-_SANDBOX_RETRY = 5.0
 
 
 class Executor:
@@ -45,7 +41,7 @@ class Executor:
         self._mount_problems: dict[str, str] = {}
 
     async def execute(self, pod: Pod, observed: PodObservation, actions: PodActions) -> dict[str, float]:
-        """What did not work: the seconds to wait, by container; "" for all of them. Raises RuntimeFailure."""
+        """What did not work: the seconds to wait, by container; "" for all of them. Raises RuntimeFailure, SandboxFailed."""
         if actions.kill_pod:
             await self._kill_pod(pod, observed)
         elif actions.kill:
@@ -63,11 +59,9 @@ class Executor:
                 return await self._start_with_sandbox(pod, actions, volumes)
             assert observed.sandbox is not None
             return await self._start_all(pod, actions.start, volumes, observed.sandbox.id, observed.sandbox)
-        except _SandboxFailed as error:
-            text = f"Failed to create pod sandbox: {error}"
-            self._services.recorder.warning(pod, "FailedCreatePodSandBox", text)
-            log.warning("a sandbox could not be made: %s", error, extra={"pod": identity(pod)})
-            return {"": _SANDBOX_RETRY}
+        except SandboxFailed as error:
+            self._services.recorder.warning(pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            raise
 
     async def refresh_volumes(self, pod: Pod, *, running: bool) -> None:
         """Bring the files of changed objects to the running containers."""
@@ -176,7 +170,7 @@ class Executor:
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:
-            raise _SandboxFailed(str(error)) from error
+            raise SandboxFailed(str(error)) from error
         return await self._start_all(pod, actions.start, volumes, sandbox_id, None)
 
     async def _start_all(
@@ -235,16 +229,16 @@ class Executor:
             await self._services.runtime.start(sandbox_id)
             state = await self._services.pleg.refresh(sandbox_id)
             if state is None or not state.running:
-                raise _SandboxFailed("the sandbox ended at once")
+                raise SandboxFailed("the sandbox ended at once")
             await self._write_files(pod, state.ips)
             ready.set_result(state)
         except RuntimeUnavailable:
             raise
         except RuntimeFailure as error:
-            raise _SandboxFailed(str(error)) from error
+            raise SandboxFailed(str(error)) from error
 
 
-class _SandboxFailed(RuntimeFailure):
+class SandboxFailed(RuntimeFailure):
     """The sandbox cannot be made or started now."""
 
 

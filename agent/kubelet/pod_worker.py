@@ -26,6 +26,7 @@ from typing import Any
 from lightkube.models.core_v1 import Pod
 
 from agent.kubelet.actions import PodActions, compute_pod_actions
+from agent.kubelet.backoff import SyncBackOff
 from agent.kubelet.container_status import WaitReason
 from agent.kubelet.executor import Executor
 from agent.kubelet.grace import Grace
@@ -40,7 +41,6 @@ from agent.volumes.tear_down import tear_down
 log = logging.getLogger(__name__)
 
 _UNAVAILABLE_RETRY = 1.0
-_FAILURE_RETRY = 10.0
 
 
 class PodWorker:
@@ -60,6 +60,7 @@ class PodWorker:
         self._last_status: dict[str, Any] | None = None
         #: Until when, on the loop's clock, a container that failed to start is not tried again; "" stands for all.
         self._held: dict[str, float] = {}
+        self._back_off = SyncBackOff()
 
     @property
     def pod(self) -> Pod:
@@ -72,10 +73,15 @@ class PodWorker:
 
     def update(self, pod: Pod) -> None:
         """The manifest as ordered now."""
+        if pod.spec != self._pod.spec:
+            self._back_off.reset()
+            self._held.clear()
         self._pod = pod
         if deletion_time(pod) is not None:
             self._delete()
-        self.objects_changed()
+        # The downward API shows labels and annotations in files.
+        self._executor.volumes_stale = True
+        self.wake()
 
     def remove(self) -> None:
         """An order took the pod away: end it with grace."""
@@ -139,8 +145,8 @@ class PodWorker:
             except RuntimeUnavailable:
                 wait = _UNAVAILABLE_RETRY
             except RuntimeFailure as error:
-                log.warning("a pod could not be synced", extra={"pod": identity(self._pod), "error": error})
-                wait = _FAILURE_RETRY
+                wait = self._back_off.failed()
+                log.warning("a pod could not be synced: %s", error, extra={"pod": identity(self._pod), "retry_seconds": wait})
             if wait is None or wait > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
@@ -153,6 +159,9 @@ class PodWorker:
         deadline = self._deadline()
         if deadline is not None and now >= deadline:
             self._view.end("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+        if (pause := self._back_off.remaining) and not self._view.over:
+            # Whatever wakes a pod that failed: it waits.
+            return min(pause, (deadline - now).total_seconds()) if deadline is not None else pause
         actions = compute_pod_actions(
             pod,
             observed,
@@ -168,6 +177,7 @@ class PodWorker:
             loop = asyncio.get_running_loop()
             for name, seconds in (await self._executor.execute(pod, observed, actions)).items():
                 self._held[name] = loop.time() + seconds
+            self._back_off.reset()
         moments = [moment for moment in (actions.wake_at, deadline if not self._view.over else None) if moment is not None]
         waits = [max(0.01, (moment - datetime.now(UTC)).total_seconds()) for moment in moments]
         waits += [max(0.01, until - asyncio.get_running_loop().time()) for until in self._held.values()]

@@ -86,6 +86,8 @@ class Node:
         self.desired = DesiredState()
         self.reports = Reports()
         self.orphans_may_go = False
+        #: Of KubeletSettings, from the next start on.
+        self.settings: dict[str, str] = {}
         self.kubelet: Kubelet
         self._task: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup
@@ -101,7 +103,7 @@ class Node:
             network=self.network,
             orphans_may_go=lambda: self.orphans_may_go,
             labels={},
-            settings=KubeletSettings(sandbox_image=f"{self.mark}-pause:1"),
+            settings=KubeletSettings(**{"sandbox_image": f"{self.mark}-pause:1", **self.settings}),  # type: ignore[arg-type]
         )
         self._task = self._group.create_task(self.kubelet.run())
 
