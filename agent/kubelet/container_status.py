@@ -13,6 +13,7 @@ from lightkube.models.core_v1 import Container
 
 from agent.kubelet.labels import restart_count
 from agent.runtime.spec import ContainerState
+from proto.k8s.time import format_time
 
 Json = dict[str, Any]
 
@@ -41,7 +42,7 @@ class ContainerFacts:
 
 def timestamp(moment: datetime | None) -> str | None:
     """RFC 3339 in whole seconds, as the API's Time."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else None
+    return format_time(moment) if moment is not None else None
 
 
 def container_status(

@@ -21,7 +21,7 @@ def log_options(options: Mapping[str, Any]) -> LogOptions:
         if options.get("sinceSeconds") is not None:
             since = time() - float(options["sinceSeconds"])
         elif options.get("sinceTime"):
-            since = datetime.fromisoformat(str(options["sinceTime"]).replace("Z", "+00:00")).timestamp()
+            since = datetime.fromisoformat(str(options["sinceTime"])).timestamp()
         tail = int(options["tailLines"]) if options.get("tailLines") is not None else None
     except (ValueError, TypeError) as error:
         raise StreamRefused(f"invalid log options: {error}", 400) from error

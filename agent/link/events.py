@@ -8,6 +8,8 @@ from typing import Any
 
 from lightkube.models.core_v1 import Pod
 
+from proto.k8s.time import format_time
+
 Json = dict[str, Any]
 
 #: Kubernetes' limit for an event's message.
@@ -19,7 +21,7 @@ def make_event(pod: Pod | None, *, node: str, type_: str, reason: str, message: 
     involved = _node_reference(node) if pod is None else _pod_reference(pod)
     if field_path:
         involved["fieldPath"] = field_path
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = format_time(now)
     return {
         "apiVersion": "v1",
         "kind": "Event",

@@ -123,15 +123,7 @@ def parse_time(text: str) -> datetime | None:
     """Docker's RFC 3339 with nanoseconds; its zero time is none."""
     if not text or text.startswith("0001-"):
         return None
-    head, _, fraction = text.rstrip("Z").partition(".")
-    digits = ""
-    offset = "+00:00"
-    for index, char in enumerate(fraction):
-        if char in "+-":
-            offset = fraction[index:]
-            break
-        digits += char
-    return datetime.fromisoformat(f"{head}.{(digits + '000000')[:6]}{offset}").astimezone(UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _state(raw: dict[str, Any]) -> ContainerState:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from master.cli.api import Json, admin_api
 from master.pki import cluster
 from master.pki.names import api_url
+from proto.k8s.time import format_time
 
 SECRET_TYPE = "bootstrap.kubernetes.io/token"
 _PATH = "/api/v1/namespaces/kube-system/secrets"
@@ -75,7 +76,7 @@ def token_secret(identity: str, secret: str, *, ttl: timedelta, description: str
         "description": description,
     }
     if ttl:
-        values["expiration"] = (datetime.now(UTC) + ttl).strftime("%Y-%m-%dT%H:%M:%SZ")
+        values["expiration"] = format_time(datetime.now(UTC) + ttl)
     return {
         "apiVersion": "v1",
         "kind": "Secret",

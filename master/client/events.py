@@ -21,6 +21,7 @@ from prometheus_client import Counter
 
 from master.client.errors import StatusError
 from master.client.protocol import Client
+from proto.k8s.time import format_time
 
 _log = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class EventRecorder:
             return False
         patch = {
             "count": written.count + 1,
-            "lastTimestamp": _timestamp(occurrence.at),
+            "lastTimestamp": format_time(occurrence.at),
             "message": message,
         }
         try:
@@ -250,10 +251,6 @@ class EventRecorder:
             )
         )
         self._written.put(key, _Written(name=name, namespace=namespace, count=1))
-
-
-def _timestamp(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _shortened(message: str) -> str:

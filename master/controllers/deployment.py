@@ -289,7 +289,8 @@ class DeploymentController:
             }
         }
         name, namespace = name_of(rollout.deployment), namespace_of(rollout.deployment)
-        written = await self._client.patch(Deployment, name, namespace, patch)
+        # Through the status: there it is no change that this controller has yet to observe.
+        written = await self._client.patch(Deployment, name, namespace, patch, subresource="status")
         rollout.deployment = msgspec.structs.replace(rollout.deployment, metadata=written.metadata)
 
     async def _create_new(self, rollout: _Rollout) -> None:

@@ -34,6 +34,7 @@ from master.controllers.nodes.taints import (
 )
 from master.controllers.objects.metadata import meta, name_of, namespace_of, terminating, uid_of, whole_seconds
 from master.controllers.objects.pods import is_ready, node_of
+from proto.k8s.time import format_time
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class NodeLifecycleController:
         """Services stop sending to the pod; its node turns the condition back when it returns."""
         if not is_ready(pod):
             return
-        at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = format_time(self._clock.now())
         condition = {"type": "Ready", "status": "False", "lastTransitionTime": at}
         patch = {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [condition]}}
         name, namespace = name_of(pod), namespace_of(pod)

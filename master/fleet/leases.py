@@ -16,6 +16,7 @@ from master.client.errors import StatusError
 from master.client.protocol import Client
 from master.fleet.liveness import Liveness
 from master.fleet.view import FleetView
+from proto.k8s.time import format_micro_time
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Leases:
             log.warning("cannot renew a node's lease", extra={"node": node, "reason": error.reason})
 
     async def _renew(self, node: str) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = format_micro_time(datetime.now(UTC))
         patch = {"spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now}}
         try:
             await self._client.patch(Lease, node, NAMESPACE, patch)

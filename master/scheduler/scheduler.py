@@ -24,6 +24,7 @@ from master.scheduler.placement import FitError, Placement
 from master.scheduler.pod import SCHEDULER_NAME, PodInfo, Shapes
 from master.scheduler.queue import SchedulingQueue
 from master.scheduler.registry import Plugins, load_plugins
+from proto.k8s.time import format_time
 
 _log = logging.getLogger(__name__)
 
@@ -256,7 +257,7 @@ def _unschedulable(pod: Pod, message: str) -> dict[str, Any] | None:
         "type": "PodScheduled",
         "status": "False",
         "lastProbeTime": None,
-        "lastTransitionTime": (since or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": format_time(since or datetime.now(UTC)),
         "reason": "Unschedulable",
         "message": message,
     }

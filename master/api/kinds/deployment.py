@@ -39,6 +39,9 @@ def _prepare_for_update(obj: Json, old: Json) -> None:
     # What the client left to its default is no change.
     _default(obj)
     next_generation(obj, old)
+    if (obj["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {}):
+        # They are copied to the ReplicaSets, so the controller has to look.
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
 
 
 def _validate(obj: Json, old: Json | None) -> list[Cause]:

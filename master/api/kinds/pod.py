@@ -2,6 +2,7 @@
 
 from master.api.kinds.kind import Json, Kind
 from master.api.kinds.pod_spec.defaults import default_pod, default_pod_spec
+from master.api.kinds.pod_spec.gates import GATED_CONDITION
 from master.api.kinds.pod_spec.updates import validate_pod_update
 from master.api.kinds.pod_spec.validation import validate_pod_spec
 from master.api.kinds.rules import names
@@ -12,7 +13,10 @@ from master.client.errors import Cause
 
 
 def _prepare_for_create(obj: Json) -> None:
-    obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj.get("spec") or {})}
+    spec = obj.get("spec") or {}
+    obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+    if spec.get("schedulingGates"):
+        obj["status"]["conditions"] = [dict(GATED_CONDITION)]
     obj["metadata"]["generation"] = 1
 
 

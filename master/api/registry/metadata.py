@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from master.api.kinds.kind import Kind
 from master.client.errors import StatusError, bad_request
 from master.client.protocol import Json
+from proto.k8s.time import format_time
 
 #: Kubernetes' alphabet for suffixes: no vowels and no look-alikes, so that they spell nothing.
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -23,7 +24,7 @@ _DROPPED = ("selfLink", "managedFields")
 
 def timestamp(at: datetime | None = None) -> str:
     """A time as metav1.Time shows it."""
-    return (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(at or datetime.now(UTC))
 
 
 def generated_name(prefix: str) -> str:

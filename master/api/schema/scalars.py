@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal, localcontext
 from functools import lru_cache
 
 from proto.k8s.quantity import InvalidQuantity, parse
+from proto.k8s.time import format_micro_time, format_time
 
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
@@ -66,12 +67,12 @@ def canonical_time(text: str) -> str:
     if _SECONDS.match(text):
         _parsed(text)
         return text
-    return _parsed(text).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(_parsed(text))
 
 
 def canonical_micro_time(text: str) -> str:
     """A metav1.MicroTime: UTC, microseconds. Raises InvalidScalar."""
-    return _parsed(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return format_micro_time(_parsed(text))
 
 
 def _parsed(text: str) -> datetime:

@@ -9,8 +9,7 @@ from typing import Any
 from lightkube.resources.core_v1 import Pod
 
 from master.controllers.objects.metadata import uid_of
-
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+from proto.k8s.time import format_time
 
 
 def disruption_patch(pod: Pod, reason: str, message: str | None, now: datetime, *, phase: str | None = None) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def disruption_patch(pod: Pod, reason: str, message: str | None, now: datetime, 
             "status": "True",
             "reason": reason,
             "message": message,
-            "lastTransitionTime": now.strftime(_FORMAT),
+            "lastTransitionTime": format_time(now),
         }
         status["conditions"] = [condition]
     return {"metadata": {"uid": uid_of(pod)}, "status": status}

@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from master.api.kinds.pod_spec.defaults import containers_of
+from master.api.kinds.pod_spec.gates import validate_gated_update, validate_gates_update, with_old_placement
 from master.api.kinds.rules.field_errors import forbidden, invalid
 from master.client.errors import Cause
 
@@ -31,6 +32,9 @@ def validate_pod_update(obj: Json, old: Json) -> list[Cause]:
             return [forbidden(f"spec.{field}", "pod updates may not add or remove containers")]
     causes.extend(_validate_deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")))
     causes.extend(_validate_tolerations(spec.get("tolerations") or [], before.get("tolerations") or []))
+    causes.extend(validate_gates_update(spec.get("schedulingGates") or [], before.get("schedulingGates") or []))
+    if before.get("schedulingGates"):
+        causes.extend(validate_gated_update(spec, before))
     if _semantic(_without_mutable(spec, before)) != _semantic(before):
         causes.append(forbidden("spec", _MUTABLE))
     return causes
@@ -65,7 +69,9 @@ def _without_mutable(spec: Json, before: Json) -> Json:
     spec = deepcopy(spec)
     for container, old in zip(containers_of(spec), containers_of(before), strict=False):
         container["image"] = old.get("image", "")
-    for field in ("activeDeadlineSeconds", "tolerations"):
+    if before.get("schedulingGates"):
+        with_old_placement(spec, before)
+    for field in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
         if field in before:
             spec[field] = before[field]
         else:
