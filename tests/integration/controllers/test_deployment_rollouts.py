@@ -68,6 +68,7 @@ async def test_a_deployment_runs_its_pods_and_says_so(world: World) -> None:
     found = await world.client.get(Deployment, "web", "default")
     assert found.metadata
     assert found.metadata.annotations == {"deployment.kubernetes.io/revision": "1"}
+    assert found.metadata.generation == 1, "noting the revision is no change that the controller has to observe"
     assert await condition(world, "Available") == ("True", "MinimumReplicasAvailable")
     [replica_set] = await world.client.list(ReplicaSet, "default")
     assert replica_set.metadata

@@ -121,6 +121,19 @@ def test_the_generation_counts_changes_of_the_spec_and_not_of_what_is_defaulted(
     assert changed["metadata"]["generation"] == 2
 
 
+@pytest.mark.parametrize(("kind", "generation"), [(DEPLOYMENT, 2), (REPLICA_SET, 1)], ids=["Deployment", "ReplicaSet"])
+def test_annotations_count_for_a_deployment_only(kind: Kind, generation: int) -> None:
+    old = workload(kind)
+    annotated = deepcopy(old)
+    annotated["metadata"]["annotations"] = {"a": "b"}
+    kind.prepare_for_update(annotated, old)
+    assert annotated["metadata"]["generation"] == generation
+    again = deepcopy(annotated)
+    again["metadata"]["annotations"] = {"a": "b"}
+    kind.prepare_for_update(again, annotated)
+    assert again["metadata"]["generation"] == generation
+
+
 def test_the_selector_is_immutable() -> None:
     old = workload(DEPLOYMENT)
     new = deepcopy(old)
