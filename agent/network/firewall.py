@@ -8,10 +8,10 @@ iptables (legacy, nf_tables) are served, because the same `iptables` is called a
 Our rules carry the comment `wherry`; our table is `ip wherry-net` (`ip wherry` is the proxy's).
 """
 
-import asyncio
 from collections.abc import Sequence
 
 from agent.network.plan import NetworkProblem, Plan
+from agent.program import Finished, ProgramFailed, ProgramMissing, run
 
 TABLE = "ip wherry-net"
 _MARK = ("-m", "comment", "--comment", "wherry", "-j", "ACCEPT")
@@ -19,33 +19,20 @@ _CHAINS = ("DOCKER-USER", "FORWARD")
 _TIMEOUT = 30.0
 
 
-class _Missing(Exception):
-    """The program is not installed."""
+async def _run(*argv: str, stdin: str = "") -> Finished:
+    """Raises NetworkProblem, ProgramMissing."""
+    try:
+        return await run(*argv, stdin=stdin, timeout=_TIMEOUT)
+    except ProgramMissing:
+        raise
+    except ProgramFailed as error:
+        raise NetworkProblem(str(error)) from error
 
 
-async def _run(*argv: str, stdin: str = "") -> tuple[int, str, str]:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            # A pipe to a program that reads none breaks under uvloop when the program ends first.
-            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except FileNotFoundError as error:
-        raise _Missing(argv[0]) from error
-    except OSError as error:
-        raise NetworkProblem(f"{argv[0]} cannot be run: {error}") from error
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            stdout, stderr = await process.communicate(stdin.encode() if stdin else None)
-    except TimeoutError as error:
-        raise NetworkProblem(f"{argv[0]} did not end within {_TIMEOUT:.0f} s") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, stdout.decode(errors="replace"), stderr.decode(errors="replace").strip()[:500]
+def _check(finished: Finished, program: str) -> None:
+    """Raises NetworkProblem."""
+    if finished.code != 0:
+        raise NetworkProblem(f"{program}: {finished.complaint}")
 
 
 def accept_rules(bridge: str) -> list[tuple[str, ...]]:
@@ -78,7 +65,7 @@ class Firewall:
     def __init__(self, bridge: str) -> None:
         self._bridge = bridge
         self._applied = ""
-        self._listing = ""
+        self._listing = b""
 
     async def ensure(self, plan: Plan, *, bridge_netfilter: bool) -> None:
         """Raises NetworkProblem."""
@@ -93,41 +80,35 @@ class Firewall:
                 for rule in accept_rules(self._bridge):
                     while await self._iptables("-D", chain, rule):
                         pass
-        except _Missing:
+        except ProgramMissing:
             pass
         try:
-            code, _, problem = await _run("nft", "-f", "-", stdin=f"add table {TABLE}\ndelete table {TABLE}\n")
-        except _Missing:
+            _check(await _run("nft", "-f", "-", stdin=f"add table {TABLE}\ndelete table {TABLE}\n"), "nft")
+        except ProgramMissing:
             return
-        if code != 0:
-            raise NetworkProblem(f"nft: {problem}")
 
     async def _ensure_accepts(self) -> None:
         try:
-            there = (await _run("iptables", "-w", "-n", "-L", "DOCKER-USER"))[0] == 0
+            there = (await _run("iptables", "-w", "-n", "-L", "DOCKER-USER")).code == 0
             chain = "DOCKER-USER" if there else "FORWARD"
             for rule in accept_rules(self._bridge):
                 if not await self._iptables("-C", chain, rule):
-                    code, _, problem = await _run("iptables", "-w", "-I", chain, "1", *rule)
-                    if code != 0:
-                        raise NetworkProblem(f"iptables: {problem}")
-        except _Missing:
+                    _check(await _run("iptables", "-w", "-I", chain, "1", *rule), "iptables")
+        except ProgramMissing:
             # Nobody on this host filters with iptables then, Docker neither.
             return
 
     async def _iptables(self, action: str, chain: str, rule: Sequence[str]) -> bool:
-        return (await _run("iptables", "-w", action, chain, *rule))[0] == 0
+        return (await _run("iptables", "-w", action, chain, *rule)).code == 0
 
     async def _ensure_table(self, wanted: str) -> None:
         try:
             if wanted == self._applied and await self._listed() == self._listing:
                 return
-            code, _, problem = await _run("nft", "-f", "-", stdin=f"add table {TABLE}\ndelete table {TABLE}\n{wanted}")
-            if code != 0:
-                raise NetworkProblem(f"nft: {problem}")
+            _check(await _run("nft", "-f", "-", stdin=f"add table {TABLE}\ndelete table {TABLE}\n{wanted}"), "nft")
             self._applied, self._listing = wanted, await self._listed()
-        except _Missing as error:
+        except ProgramMissing as error:
             raise NetworkProblem("nft is not installed: pods cannot reach what is outside the cluster") from error
 
-    async def _listed(self) -> str:
-        return (await _run("nft", "list", "table", *TABLE.split()))[1]
+    async def _listed(self) -> bytes:
+        return (await _run("nft", "list", "table", *TABLE.split())).output
