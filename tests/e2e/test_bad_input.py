@@ -83,7 +83,7 @@ async def test_a_second_master_on_the_same_port_or_folder_says_so(cluster: Clust
     same_folder.log = cluster.control.folder / "same-folder.log"
     await same_folder.start()
     assert await same_folder.exited(30) != 0
-    assert "in use" in same_folder.tail() or "locked" in same_folder.tail(), same_folder.tail()
+    assert "another process has this store open" in same_folder.tail(), same_folder.tail()
     settings |= {
         "data_dir": str(cluster.control.folder / "other"),
         "kubeconfig": str(cluster.control.folder / "other.kubeconfig"),

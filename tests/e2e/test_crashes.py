@@ -33,13 +33,21 @@ async def _serve(cluster: Cluster) -> str:
         assert len(got.bodies) == 4, got
 
     await eventually(answers, seconds=20)
+
+    async def settled() -> None:
+        assert len(await _all_containers(cluster)) == 8, "four pods are a sandbox and a container each"
+
+    await eventually(settled, seconds=20)
     return address
 
 
 async def _scale_works(cluster: Cluster, name: str, replicas: int) -> None:
     """The whole path still works: a change in the API reaches ready pods."""
     await cluster.kubectl("scale", f"deployment/{name}", f"--replicas={replicas}")
-    await cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+    status = await cluster.kubectl.run("rollout", "status", f"deployment/{name}", "--timeout=40s")
+    if status.returncode != 0:
+        state = await cluster.kubectl("get", "deployments,replicasets,pods,events", "-o", "wide")
+        raise AssertionError(f"{status.stdout}{status.stderr}\n{state}")
 
 
 def broker_pid(cluster: Cluster) -> int:

@@ -161,7 +161,8 @@ async def test_exec_carries_streams_and_exit_code(kubectl: Kubectl) -> None:
 async def test_exec_with_a_terminal(kubectl: Kubectl) -> None:
     pod = await _pod(kubectl)
     # script(1) gives kubectl a terminal, as a person's shell does.
-    command = f"{kubectl.program} exec -it {pod} -- sh -c 'tty; stty size; echo typed: $(head -n 1)'"
+    # The size follows the start, as with every kubelet, so the command gives it a moment.
+    command = f"{kubectl.program} exec -it {pod} -- sh -c 'tty; sleep 1; stty size; echo typed: $(head -n 1)'"
     completed = await kubectl.host.run(
         "script", "-qec", f"stty rows 33 cols 99; {command}", "/dev/null",
         stdin=b"hello\n", env={**kubectl.environment, "TERM": "xterm"}, timeout=20,
