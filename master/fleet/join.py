@@ -13,7 +13,6 @@ from typing import Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
-from lightkube.models.core_v1 import NodeSpec, Taint
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 
@@ -105,8 +104,7 @@ class NodeJoiner:
                 Node(
                     metadata=ObjectMeta(
                         name=request.node, annotations=annotations, labels={"kubernetes.io/hostname": request.node}
-                    ),
-                    spec=NodeSpec(taints=[Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule")]),
+                    )
                 )
             )
         except StatusError as error:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from lightkube.models.core_v1 import NodeSpec, NodeStatus, Taint
+from lightkube.models.core_v1 import NodeStatus
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node
 
@@ -82,14 +82,8 @@ class NodeWriter:
             raise
 
     async def _create(self, name: str, labels: dict[str, str], key: str) -> Node:
-        # Not schedulable until it has said that it is ready, as the TaintNodesByCondition admission plugin does.
-        taint = Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule")
-        return await self._client.create(
-            Node(
-                metadata=ObjectMeta(name=name, labels=labels, annotations={SEALING_KEY_ANNOTATION: key}),
-                spec=NodeSpec(taints=[taint]),
-            )
-        )
+        metadata = ObjectMeta(name=name, labels=labels, annotations={SEALING_KEY_ANNOTATION: key})
+        return await self._client.create(Node(metadata=metadata))
 
     async def _write_status(self, name: str, reported: Json) -> None:
         for attempt in range(_ATTEMPTS):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from lightkube.models.core_v1 import NodeSpec
 from lightkube.resources.core_v1 import Event, Node, Pod
 
 from master.api.bootstrap import bootstrap
@@ -53,6 +54,13 @@ async def pod_when(client: LocalClient, name: str, holds: Callable[[Pod], bool])
             await asyncio.sleep(0.01)
 
 
+async def add_node(client: LocalClient, node: Node) -> None:
+    """A node that is ready: its first taint is lifted, as the node lifecycle controller does."""
+    created = await client.create(node)
+    spec = msgspec.structs.replace(created.spec or NodeSpec(), taints=node.spec.taints if node.spec else None)
+    await client.replace(msgspec.structs.replace(created, spec=spec))
+
+
 def bound(pod: Pod) -> bool:
     return bool(pod.spec and pod.spec.nodeName)
 
@@ -71,7 +79,7 @@ async def events(client: LocalClient, name: str) -> list[tuple[str | None, str |
 
 async def test_pods_are_bound_and_told_so(client: LocalClient) -> None:
     for name in ("n1", "n2"):
-        await client.create(make_node(name))
+        await add_node(client, make_node(name))
     for number in range(4):
         await client.create(make_pod(f"p{number}", owner="rs"))
     pods = [await pod_when(client, f"p{number}", bound) for number in range(4)]
@@ -84,7 +92,7 @@ async def test_pods_are_bound_and_told_so(client: LocalClient) -> None:
 
 
 async def test_a_pod_that_fits_nowhere_is_told_why_and_bound_when_something_changes(client: LocalClient) -> None:
-    await client.create(make_node("n1", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
+    await add_node(client, make_node("n1", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
     await client.create(make_pod("big", requests={"cpu": "2"}))
     pod = await pod_when(client, "big", lambda pod: condition(pod).get("status") == "False")
     message = (
@@ -93,14 +101,14 @@ async def test_a_pod_that_fits_nowhere_is_told_why_and_bound_when_something_chan
     )
     assert (condition(pod)["reason"], condition(pod)["message"]) == ("Unschedulable", message)
     assert await events(client, "big") == [("Warning", "FailedScheduling", message)]
-    await client.create(make_node("n2"))
+    await add_node(client, make_node("n2"))
     pod = await pod_when(client, "big", bound)
     assert pod.spec is not None
     assert (pod.spec.nodeName, condition(pod)["status"]) == ("n2", "True")
 
 
 async def test_a_deleted_pod_makes_room(client: LocalClient) -> None:
-    await client.create(make_node("n1", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
+    await add_node(client, make_node("n1", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
     await client.create(make_pod("first", requests={"cpu": "1"}))
     await pod_when(client, "first", bound)
     await client.create(make_pod("second", requests={"cpu": "1"}))
@@ -110,7 +118,7 @@ async def test_a_deleted_pod_makes_room(client: LocalClient) -> None:
 
 
 async def test_gated_pods_and_those_of_other_schedulers_are_left_alone(client: LocalClient) -> None:
-    await client.create(make_node("n1"))
+    await add_node(client, make_node("n1"))
     await client.create(make_pod("gated", schedulingGates=[{"name": "example.com/wait"}]))
     await client.create(make_pod("other", schedulerName="somebody-else"))
     await client.create(make_pod("plain"))
@@ -122,7 +130,7 @@ async def test_gated_pods_and_those_of_other_schedulers_are_left_alone(client: L
 
 
 async def test_uncordoning_lets_pods_in(client: LocalClient) -> None:
-    await client.create(make_node("n1", unschedulable=True))
+    await add_node(client, make_node("n1", unschedulable=True))
     await client.create(make_pod("p"))
     await pod_when(client, "p", lambda pod: "were unschedulable" in condition(pod).get("message", ""))
     await client.patch(Node, "n1", "", {"spec": {"unschedulable": None}})
@@ -131,7 +139,7 @@ async def test_uncordoning_lets_pods_in(client: LocalClient) -> None:
 
 async def test_no_node_is_overfilled_however_many_come_at_once(client: LocalClient) -> None:
     for number in range(5):
-        await client.create(make_node(f"n{number}", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
+        await add_node(client, make_node(f"n{number}", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
     async with asyncio.TaskGroup() as tasks:
         for number in range(80):
             tasks.create_task(client.create(make_pod(f"p{number}", requests={"cpu": "100m"})))

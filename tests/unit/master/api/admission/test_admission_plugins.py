@@ -97,3 +97,28 @@ async def test_the_system_s_namespaces_may_not_be_deleted(name: str) -> None:
 
 async def test_other_namespaces_may() -> None:
     await AdmissionChain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", "team"), {})
+
+
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, [NOT_READY]),
+        ({"taints": [{"key": "gpu", "effect": "NoSchedule"}]}, [{"key": "gpu", "effect": "NoSchedule"}, NOT_READY]),
+        ({"taints": [NOT_READY]}, [NOT_READY]),
+    ],
+)
+async def test_a_new_node_takes_no_pods_before_it_is_ready(given: Json, expected: list[Json]) -> None:
+    obj: Json = {"metadata": {"name": "n"}, "spec": given}
+    await AdmissionChain(Objects()).admit(AdmissionRequest("CREATE", ResourceRef("", "v1", "nodes"), "Node", "", "n"), obj)
+    assert obj["spec"]["taints"] == expected
+
+
+async def test_a_node_that_exists_is_tainted_by_nobody_here() -> None:
+    old: Json = {"metadata": {"name": "n"}, "spec": {}}
+    request = AdmissionRequest("UPDATE", ResourceRef("", "v1", "nodes"), "Node", "", "n", old=old)
+    obj: Json = {"metadata": {"name": "n"}, "spec": {}}
+    await AdmissionChain(Objects()).admit(request, obj)
+    assert obj["spec"] == {}
