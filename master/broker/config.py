@@ -93,6 +93,14 @@ def render_config(files: BrokerFiles, *, port: int, address: str, user: str) -> 
     return "\n".join(lines) + "\n"
 
 
+def is_expected_warning(line: str, topics: Topics) -> bool:
+    """Whether mosquitto complains that the pattern of the shared topics is the same for all: so it is meant to be.
+
+    Its ACL file has no other way to say something of every user.
+    """
+    return line == f"Warning: ACL pattern '{topics.shared_filter}' does not contain '%c' or '%u'."
+
+
 def render_acl(topics: Topics, master_user: str) -> str:
     """The ACL file: every node its own topics, the master its cluster's. Patterns hold for the master too, harmlessly."""
     return "\n".join([*topics.acl_master(master_user), "", *topics.acl_patterns()]) + "\n"

@@ -21,7 +21,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from master.broker.config import BrokerFiles, render_acl, render_config
+from master.broker.config import BrokerFiles, is_expected_warning, render_acl, render_config
 from master.pki import files as pki_files
 from master.pki.cluster import BROKER_USER, ClusterPki
 from master.pki.names import broker_local
@@ -119,7 +119,7 @@ class Broker:
             pki_files.write(self._files.pid, f"{process.pid}\n".encode(), mode=pki_files.PUBLIC_MODE)
             async with asyncio.TaskGroup() as group:
                 assert process.stderr is not None
-                group.create_task(_take_log(process.stderr))
+                group.create_task(self._take_log(process.stderr))
                 waiting = group.create_task(self._wait_until_listening())
                 code = await process.wait()
                 waiting.cancel()
@@ -129,6 +129,19 @@ class Broker:
             await _stop(process)
             self._process = None
             self._files.pid.unlink(missing_ok=True)
+
+    async def _take_log(self, stream: asyncio.StreamReader) -> None:
+        """mosquitto's lines into our log. Ends with the process."""
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                continue  # a line beyond the limit: its pieces are dropped
+            if not line:
+                return
+            text = line.decode(errors="replace").rstrip()
+            if not is_expected_warning(text, self._topics):
+                log.info("mosquitto: %s", text)
 
     async def _wait_until_listening(self) -> None:
         """A whole TLS handshake, so that the broker sees a client leave in order."""
@@ -260,19 +273,6 @@ def _may_pass(folder: Path, user: pwd.struct_passwd) -> bool:
     if status.st_gid == user.pw_gid:
         return bool(status.st_mode & 0o010)
     return bool(status.st_mode & 0o001)
-
-
-async def _take_log(stream: asyncio.StreamReader) -> None:
-    """mosquitto's lines into our log. Ends with the process."""
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:
-            continue  # a line beyond the limit: its pieces are dropped
-        if not line:
-            return
-        text = line.decode(errors="replace").rstrip()
-        log.info("mosquitto: %s", text)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -204,3 +204,12 @@ async def test_the_broker_runs_without_root_and_leaves_no_process(folder: Path, 
         pid = broker.pid
         assert owner_of(pid) not in (0, None)
     assert owner_of(pid) is None
+
+
+async def test_a_start_warns_of_nothing(folder: Path, pki: ClusterPki, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "master.broker")
+    broker = Broker(folder / "broker", BrokerSettings(port=free_port(), address="127.0.0.1"), pki, Topics(pki.cluster_id))
+    async with running(broker):
+        await asyncio.sleep(0.2)
+    said = [record.getMessage() for record in caplog.records]
+    assert not [line for line in said if "Warning" in line]
