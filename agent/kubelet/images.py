@@ -22,6 +22,8 @@ from agent.volumes.references import References
 log = logging.getLogger(__name__)
 
 _CONCURRENT_PULLS = 3
+#: So long, in seconds, a failed pull is shown as ErrImagePull; then, as long as it waits, as ImagePullBackOff.
+_SHOW_FAILURE = 2.0
 _REFERENCE = re.compile(r"[a-z0-9]+[a-zA-Z0-9._:/@-]*\Z")
 
 
@@ -110,7 +112,7 @@ class ImageManager:
             self._bound()
             message = f'Failed to pull image "{reference}": {error}'
             self._recorder.warning(pod, "Failed", message, container)
-            raise ImageProblem("ErrImagePull", str(error), retry_after=delay) from error
+            raise ImageProblem("ErrImagePull", str(error), retry_after=min(delay, _SHOW_FAILURE)) from error
         self._failures.pop(reference, None)
         took, waited = loop.time() - began, loop.time() - asked
         self._recorder.normal(

@@ -162,6 +162,8 @@ class PodWorker:
         if (pause := self._back_off.remaining) and not self._view.over:
             # Whatever wakes a pod that failed: it waits.
             return min(pause, (deadline - now).total_seconds()) if deadline is not None else pause
+        # Before the decision: whether a sidecar has started is known by its probes only.
+        self._view.watch_probes(pod, observed, deleting=False)
         actions = compute_pod_actions(
             pod,
             observed,
