@@ -8,6 +8,7 @@ import logging
 import random
 from dataclasses import dataclass
 
+from master.client.events import EventRecorder
 from master.client.protocol import Client
 from master.fleet.intake import Intake, IntakeParts
 from master.fleet.leases import Leases
@@ -54,8 +55,10 @@ class Fleet:
         self._topics = topics
         self.liveness = Liveness()
         self._view = FleetView(informers)
+        self._recorder = EventRecorder(client, "wherry-fleet")
         self._publisher = Publisher(
             self._view,
+            self._recorder,
             signer=signer,
             topics=topics,
             epoch=settings.epoch,
@@ -90,6 +93,7 @@ class Fleet:
             tasks.create_task(self._intake.run(), name="fleet intake")
             tasks.create_task(self._events.run(), name="fleet events")
             tasks.create_task(self._leases.run(), name="fleet leases")
+            tasks.create_task(self._recorder.run(), name="fleet recorder")
             tasks.create_task(self._keep_session(), name="fleet session")
 
     async def _keep_session(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
+from lightkube.core.resource import Resource
 
 from master.fleet.trim import trim
 from master.fleet.view import Wanted
@@ -40,16 +41,29 @@ class Sent:
     #: False: this broker session has not seen it.
     on_broker: bool = False
     at: float = 0.0
+    #: The order does not fit into an envelope and was not published.
+    too_large: bool = False
+    #: The revision of the newest order before this one that was published; 0: none was.
+    before: int = 0
+
+    @property
+    def published(self) -> int:
+        """The revision of the newest order that was published: what the reader can have. 0: none was."""
+        return self.before if self.too_large else self.revision
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order to send. `object` is None for a tombstone; `clear`: empty the retained topic instead."""
+    """An order to send. `object` is None for a tombstone; `clear`: empty the retained topic instead.
+
+    `origin`: the object as the API has it, for who wants to say something of it.
+    """
 
     topic: str
     sent: Sent
     object: Json | None = None
     clear: bool = False
+    origin: Resource | None = None
 
 
 @dataclass(slots=True)
@@ -109,10 +123,11 @@ class Outgoing:
 
     def index(self, *, again: bool) -> tuple[DesiredIndex, int] | None:
         """The index and its revision, when it must be published: changed, not on the broker, or asked for `again`."""
+        # What could not be published is listed as it was before, or not at all: a reader would ask for it for ever.
         entries = [
-            IndexEntry(resource=sent.resource, namespace=sent.namespace, name=sent.name, uid=sent.uid, revision=sent.revision)
+            IndexEntry(resource=sent.resource, namespace=sent.namespace, name=sent.name, uid=sent.uid, revision=sent.published)
             for _, sent in sorted(self.sent.items())
-            if not sent.removed
+            if not sent.removed and sent.published
         ]
         digest = hashlib.blake2b(msgspec.msgpack.encode(entries), digest_size=16).digest()
         if digest != self._index_digest:
@@ -132,6 +147,8 @@ class Outgoing:
                 if entry is None:
                     sent.at = min(sent.at, now - TOMBSTONE_SECONDS - 1)
                 continue
+            if sent.too_large:
+                continue  # publishing it again would fail again
             current = entry is not None and (entry.uid, entry.epoch, entry.revision) == (sent.uid, epoch, sent.revision)
             if not current and now - sent.at > IN_FLIGHT_SECONDS:
                 sent.on_broker = False
@@ -163,10 +180,14 @@ class Outgoing:
         ).digest()
         if known and sent is not None and sent.digest == digest:
             sent.version = wanted.version
-            return None if sent.on_broker else Order(topic, sent, value)
+            return None if sent.on_broker else Order(topic, sent, value, origin=wanted.object)
         revision = wanted.version
+        before = 0
         if sent is not None:
             revision = max(revision, sent.revision + 1)
-        sent = Sent(wanted.resource, wanted.namespace, wanted.name, wanted.uid, revision, digest, wanted.version)
+            before = sent.published if known else 0
+        sent = Sent(
+            wanted.resource, wanted.namespace, wanted.name, wanted.uid, revision, digest, wanted.version, before=before
+        )
         self.sent[topic] = sent
-        return Order(topic, sent, value)
+        return Order(topic, sent, value, origin=wanted.object)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter
 
+from master.client.events import EventRecorder
 from master.fleet.outgoing import Order, Outgoing
 from master.fleet.session import Session, SessionLost
 from master.fleet.view import SEALING_KEY_ANNOTATION, SHARED, FleetView
@@ -35,6 +36,7 @@ _WORKERS = 8
 _SWEEP_SECONDS = 30.0
 #: Orders that are made and signed before others get their turn on the event loop.
 _BATCH = 64
+_TOO_LARGE = f"Nodes are not told: the object exceeds the limit of {MAX_ENVELOPE_BYTES} bytes"
 _SHARED_RESOURCES = frozenset(("services", "endpointslices", "nodes"))
 
 PUBLISHED = Counter("wherry_fleet_published_total", "Messages published to nodes", ["kind"])
@@ -58,9 +60,18 @@ class Publisher:
     """See the module. `epoch` is this leader's."""
 
     def __init__(
-        self, view: FleetView, *, signer: Signer, topics: Topics, epoch: int, identity: str, cluster: ClusterOrder
+        self,
+        view: FleetView,
+        recorder: EventRecorder,
+        *,
+        signer: Signer,
+        topics: Topics,
+        epoch: int,
+        identity: str,
+        cluster: ClusterOrder,
     ) -> None:
         self._view = view
+        self._recorder = recorder
         self._signer = signer
         self._topics = topics
         self._epoch = epoch
@@ -232,16 +243,20 @@ class Publisher:
             sealed=seal_object(order.object, sealing, order.topic) if secret and order.object is not None else None,
             removed=order.object is None,
         )
-        await self._publish(session, order.topic, message, revision=sent.revision, uid=sent.uid)
+        sent.too_large = not await self._publish(session, order.topic, message, revision=sent.revision, uid=sent.uid)
+        if sent.too_large and order.origin is not None:
+            self._recorder.event(order.origin, "Warning", "OrderTooLarge", _TOO_LARGE)
 
-    async def _publish(self, session: Session, topic: str, message: Message, *, revision: int = 0, uid: str = "") -> None:
+    async def _publish(self, session: Session, topic: str, message: Message, *, revision: int = 0, uid: str = "") -> bool:
+        """Whether it was published: False when it exceeds the limit of an envelope. Raises SessionLost."""
         payload = self._pack(topic, message, revision=revision, uid=uid)
         if len(payload) > MAX_ENVELOPE_BYTES:
             OVERSIZED.inc()
             log.error("an order is too large for the wire", extra={"topic": topic, "bytes": len(payload)})
-            return
+            return False
         await session.publish(topic, payload, retain=True)
         PUBLISHED.labels(type(message).__name__).inc()
+        return True
 
     def _pack(self, topic: str, message: Message, *, revision: int = 0, uid: str = "") -> bytes:
         return self._signer.sign(encode(message, epoch=self._epoch, revision=revision, uid=uid), topic).pack()

@@ -147,3 +147,29 @@ def test_a_hello_names_what_nobody_ordered() -> None:
     outgoing.index(again=False)
     known = InventoryEntry(resource="pods", namespace="ns", name="p", uid="u1", epoch=1, revision=1)
     assert outgoing.strangers([stranger, known]) == ["pods/ns/u0"]
+
+
+def test_what_is_too_large_is_not_listed_and_not_tried_for_ever() -> None:
+    outgoing = Outgoing(_topic)
+    (order,) = outgoing.compare([_config_map()], 0)
+    order.sent.too_large = True
+    index = outgoing.index(again=False)
+    assert index is not None
+    assert index[0].entries == []
+    outgoing.heed_inventory([], epoch=1, now=100)
+    assert outgoing.compare([_config_map()], 100) == []
+
+
+def test_what_grows_too_large_stays_listed_as_it_was() -> None:
+    outgoing = Outgoing(_topic)
+    outgoing.compare([_pod(version=5)], 0)
+    for version in (7, 8):
+        (order,) = outgoing.compare([_pod(version=version, image=f"a:{version}")], version)
+        order.sent.too_large = True
+        index = outgoing.index(again=True)
+        assert index is not None
+        assert [entry.revision for entry in index[0].entries] == [5]
+    outgoing.compare([_pod(version=9)], 9)
+    index = outgoing.index(again=True)
+    assert index is not None
+    assert [entry.revision for entry in index[0].entries] == [9]
