@@ -35,8 +35,11 @@ _SETTLE_SECONDS = 0.1
 class NetworkRuntime(Protocol):
     """What this part needs of the container runtime."""
 
-    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> None:
-        """Make a bridge network without masquerading, or keep it when it is as asked. Raises RuntimeFailure."""
+    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> int:
+        """Make a bridge network without masquerading, or keep it when it is as asked or only its MTU is not and pods use it.
+
+        Returns its MTU. Raises RuntimeFailure.
+        """
         ...
 
 
@@ -121,7 +124,10 @@ class PodNetwork:
             # Kept for the run: a bridge in use cannot follow an uplink that changes.
             self._mtu = await kernel.uplink_mtu()
         subnet, gateway = str(plan.pod_cidr), str(plan.gateway)
-        await self._runtime.ensure_network(NETWORK, subnet=subnet, gateway=gateway, bridge=BRIDGE, mtu=self._mtu)
+        mtu = await self._runtime.ensure_network(NETWORK, subnet=subnet, gateway=gateway, bridge=BRIDGE, mtu=self._mtu)
+        if mtu != self._mtu:
+            _log.warning("the pod network keeps MTU %d while pods use it; the uplink has %d", mtu, self._mtu)
+            self._mtu = mtu
         self._plan = plan
         bridge_netfilter = await kernel.enable_forwarding()
         await self._firewall.ensure(plan, bridge_netfilter=bridge_netfilter)

@@ -8,9 +8,12 @@ from agent.runtime.docker_part import DockerPart
 from agent.runtime.errors import Conflict, NotFound
 from agent.runtime.spec import LABEL_KIND
 
+#: Of a bridge that was given none.
+_DOCKER_MTU = 1500
+
 
 class DockerNetworks(DockerPart):
-    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> None:
+    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> int:
         present: dict[str, Any] | None
         try:
             present = await self._engine.quick(lambda client: client.inspect_network(name))
@@ -19,19 +22,17 @@ class DockerNetworks(DockerPart):
         if present is not None:
             pools = (present.get("IPAM") or {}).get("Config") or [{}]
             options = present.get("Options") or {}
-            wanted = (subnet, gateway, bridge, str(mtu))
-            found = (
-                pools[0].get("Subnet"),
-                pools[0].get("Gateway"),
-                options.get("com.docker.network.bridge.name"),
-                options.get("com.docker.network.driver.mtu"),
-            )
-            if found == wanted:
-                return
-            if present.get("Containers"):
+            wanted = (subnet, gateway, bridge)
+            found = (pools[0].get("Subnet"), pools[0].get("Gateway"), options.get("com.docker.network.bridge.name"))
+            its_mtu = int(options.get("com.docker.network.driver.mtu") or _DOCKER_MTU)
+            used = bool(present.get("Containers"))
+            if found == wanted and (its_mtu == mtu or used):
+                return its_mtu
+            if used:
                 raise Conflict(f"network {name} has subnet {found[0]} but should have {subnet}, and containers still use it")
             await self._engine.work(lambda client: client.remove_network(name))
         await self._make(name, subnet=subnet, gateway=gateway, bridge=bridge, mtu=mtu)
+        return mtu
 
     async def remove_network(self, name: str) -> None:
         """For `wherry-agent reset`. Nothing happens when it does not exist or does not carry the house's mark."""

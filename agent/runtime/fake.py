@@ -185,8 +185,9 @@ class FakeRuntime:
     async def resize(self, container_id: str, *, width: int, height: int) -> None:
         self._get(container_id)
 
-    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> None:
+    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> int:
         self._networks[name] = subnet
+        return mtu
 
     def _get(self, container_id: str) -> ContainerState:
         try:

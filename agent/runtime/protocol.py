@@ -125,11 +125,11 @@ class Streams(Protocol):
 
 
 class Networks(Protocol):
-    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> None:
-        """Make a bridge network without masquerading, or keep it when it is as asked.
+    async def ensure_network(self, name: str, *, subnet: str, gateway: str, bridge: str, mtu: int) -> int:
+        """Make a bridge network without masquerading, or keep it when it is as asked; its MTU.
 
-        One with another subnet is replaced when nothing uses it. Raises Conflict when containers still do or when the
-        subnet overlaps another.
+        One that differs is replaced when nothing uses it. While containers do, one with another MTU alone is kept. Raises
+        Conflict when containers use one with another subnet, or when the subnet overlaps another.
         """
         ...
 
