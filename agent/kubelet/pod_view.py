@@ -80,6 +80,18 @@ class PodView:
             self._change(phase=phase, reason=reason, message=message)
             self._on_change()
 
+    async def ending_for(self) -> float:
+        """Seconds since the pod's deletion began here, before a restart of the agent too.
+
+        By this node's clock, not by deletionTimestamp: the master's may differ, and the order may have come late.
+        """
+        now = datetime.now(UTC)
+        if self.record.ending_since is None:
+            self._change(ending_since=now)
+            await self.save()
+        assert self.record.ending_since is not None
+        return max(0.0, (now - self.record.ending_since).total_seconds())
+
     def wait(self, name: str, why: WaitReason, *, ended: str = "") -> bool:
         """A container waits. True when this was not known; `ended`: since this instance's end."""
         fresh = self._waiting.get(name) != why or self._told_ended.get(name) != ended

@@ -211,7 +211,8 @@ class PodWorker:
                 self._services.recorder.warning(self._pod, "BackOff", text, waiting.container)
 
     async def _terminate(self) -> None:
-        self._grace = Grace(grace_period(self._pod))
+        spent = await self._view.ending_for()
+        self._grace = Grace(grace_period(self._pod) - spent)
         while True:
             observed = self._services.pleg.observation(self.uid)
             for state in observed.running():

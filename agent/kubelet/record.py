@@ -23,7 +23,7 @@ class ConditionRecord(msgspec.Struct, frozen=True):
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """start_time: when the node first saw the pod. ready, started: ids of containers whose probes had said so.
 
-    phase: set once the pod has ended for good; it is never run again.
+    ending_since: when its deletion's grace began. phase: set once the pod has ended for good; it is never run again.
     """
 
     start_time: datetime
@@ -31,6 +31,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready: frozenset[str] = frozenset()
     started: frozenset[str] = frozenset()
     pod_ips: tuple[str, ...] = ()
+    ending_since: datetime | None = None
     phase: Literal["", "Succeeded", "Failed"] = ""
     reason: str = ""
     message: str = ""

@@ -181,6 +181,22 @@ async def test_deletion_runs_the_hook_and_keeps_the_grace(node: Node) -> None:
     assert not (node.root / "pods" / manifest["metadata"]["uid"]).exists()
 
 
+async def test_a_deletion_goes_on_where_it_was_when_the_agent_restarts(node: Node) -> None:
+    manifest = node.pod("stubborn", {"command": ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"]})
+    node.order(manifest)
+    await node.until_ready("stubborn")
+    began = asyncio.get_running_loop().time()
+    # The master's clock is far behind: what counts is when this node was told.
+    manifest["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5}
+    node.order(manifest)
+    await node.until(lambda: node.reports.messages("stubborn", "Killing"))
+    await asyncio.sleep(3)
+    await node.stop()
+    await node.start()
+    await node.until(lambda: "stubborn" in node.reports.terminated)
+    assert 5.0 <= asyncio.get_running_loop().time() - began < 7.5
+
+
 async def test_a_restarted_agent_touches_no_container(node: Node) -> None:
     ready = {"exec": {"command": ["/bin/true"]}, "periodSeconds": 1}
     for name in ("a", "b"):
