@@ -9,6 +9,7 @@ a non-zero exit code; systemd starts it anew.
 """
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import os
@@ -62,6 +63,9 @@ from proto.version import VERSION
 
 log = logging.getLogger(__name__)
 
+#: The garbage collector's thresholds: objects made since the last look at the youngest, and looks at one generation per
+#: look at the next. What the master makes and drops holds few cycles; the reference counts free it.
+_GC_THRESHOLDS = (10_000, 20, 50)
 #: Errors that say what the operator must change: told in one line, without a traceback.
 _OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError)
 
@@ -204,6 +208,7 @@ class Master:
                 front.create_task(_lasting("api", server.run()), name="api")
                 await server.started.wait()
                 await informers.synced()
+                _settle_memory()
                 self._synced = True
                 self._notifier.ready(f"serving the Kubernetes API on port {server.port}")
                 log.info("ready", extra={"port": server.port, "epoch": epoch})
@@ -285,6 +290,17 @@ class Master:
         recorder = EventRecorder(client, component)
         self._recorders.append(recorder)
         return recorder
+
+
+def _settle_memory() -> None:
+    """What is there after the start lives as long as the master: no garbage collection needs to look at it again.
+
+    A full one blocks the event loop for 45 to 80 ms with 500 pods (and came three times a second while they started); so
+    they are also made rarer.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _lasting(name: str, part: Awaitable[None]) -> None:
