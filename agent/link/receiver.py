@@ -256,7 +256,8 @@ class Receiver:
         for order in orders:
             if order.value is None:
                 if order.topic in self._holdings.orders:
-                    changes[order.topic] = None
+                    # Kept until an index is newer: after a restart, what it ended must not come back from an old message.
+                    changes[order.topic] = order.payload or None
             elif not self._is_on_disk(order):
                 changes[order.topic] = order.payload
         if orders:
@@ -378,6 +379,7 @@ class Receiver:
 
     async def _settle(self, scope: Scope, index: Index) -> None:
         """What was in doubt is decided by the index; tombstones that it makes needless are forgotten."""
+        needless: list[str] = []
         for topic in list(self._tombstones):
             place = self._identity.topics.parse_object(topic)
             age = self._ordering.newest(topic)
@@ -386,6 +388,8 @@ class Receiver:
             if topic in index.entries or exists_or_is_gone(place):
                 del self._tombstones[topic]
                 self._ordering.forget(topic)
+                needless.append(topic)
+        await self._checkpoint.save(dict.fromkeys(needless))
         decided = {
             topic: order
             for topic, order in self._doubtful.items()

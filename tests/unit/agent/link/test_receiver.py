@@ -273,6 +273,20 @@ async def test_what_the_disk_refuses_is_not_accepted_and_is_taken_when_it_can_be
         assert node.mark("a") == "7"
 
 
+async def test_what_a_tombstone_ended_stays_ended_after_a_restart_and_an_index_clears_the_disk(tmp_path: Path) -> None:
+    async with node_in(tmp_path) as node:
+        await node.receiver.receive([order("pods", "a", 1, 5)])
+        await node.receiver.receive([tombstone("pods", "a", 1, 7)])
+    async with node_in(tmp_path) as node:
+        await node.receiver.receive([order("pods", "a", 1, 5)])
+        assert not node.desired.pods
+        await node.receiver.receive([index([], 1, 8)])
+    async with node_in(tmp_path) as node:
+        await node.receiver.receive([order("pods", "a", 1, 5)])
+        assert not node.desired.pods
+    assert not (tmp_path / "orders" / file_name(topic_of("pods", "a"))).exists()
+
+
 # ── what the wire may do to it ───────────────────────────────────────────────────────────────────────────────────────
 
 UIDS = ("a", "b", "c")
