@@ -1,4 +1,4 @@
-"""Unit tests find blocking calls: source code that opens a file, a socket or a process while its event loop waits fails its test.
+"""Unit tests find blocking calls: source code that opens a file, socket or process while its event loop waits fails its test.
 
 What third-party code and the tests themselves do is theirs. Finding and importing modules and showing a traceback's lines read
 files once and are Python's own. The command line may block: nothing waits for its loop.
