@@ -11,6 +11,7 @@ connects anew after every failure, so an engine that restarts is found again.
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -106,10 +107,19 @@ class Engine:
         """docker-py's sessions are not safe to share between threads: one per thread."""
         client: docker.APIClient | None = getattr(self._local, "client", None)
         if client is None:
+            self._knock()
             client = docker.APIClient(base_url=self.base_url, version="auto", timeout=CALL_TIMEOUT)
             self._local.client = client
             self._clients.append(client)
         return client
+
+    def _knock(self) -> None:
+        """Raises OSError where nobody listens: docker-py would leave its socket open when it finds that out."""
+        url = urlsplit(self.base_url)
+        if url.scheme in ("unix", "http+unix"):
+            with socket.socket(socket.AF_UNIX) as knocking:
+                knocking.settimeout(_CONNECT_TIMEOUT)
+                knocking.connect(url.path or f"/{url.netloc}")
 
     async def open(
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] = {}, upgrade: bool = False
