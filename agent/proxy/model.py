@@ -53,8 +53,3 @@ class ServicePort:
     def internal_endpoints(self) -> tuple[Endpoint, ...]:
         """For the cluster IP (internalTrafficPolicy)."""
         return self.local_endpoints if self.internal_local else self.cluster_endpoints
-
-    @property
-    def external_endpoints(self) -> tuple[Endpoint, ...]:
-        """For node ports and external IPs, from outside the cluster (externalTrafficPolicy)."""
-        return self.local_endpoints if self.external_local else self.cluster_endpoints

@@ -65,11 +65,6 @@ def _spliced(key: str, value: bytes, revision: int) -> tuple[bytes, _Meta]:
     return msgspec.json.encode(fields), meta
 
 
-def with_resource_version(value: bytes, revision: int) -> bytes:
-    """An encoded object with metadata.resourceVersion put in, as clients read it. Raises Corrupt."""
-    return _spliced("an object", value, revision)[0]
-
-
 def cached(kv: KeyValue, revision: int | None = None) -> CachedObject:
     """The cached form of a stored key; `revision` instead of its own for the state that a deletion ended.
 

@@ -29,10 +29,6 @@ def invalid(path: str, value: Any, detail: str) -> Cause:
     return Cause(path, "FieldValueInvalid", _with(f"Invalid value: {shown(value)}", detail))
 
 
-def type_invalid(path: str, value: Any, detail: str) -> Cause:
-    return Cause(path, "FieldValueTypeInvalid", _with(f"Invalid value: {shown(value)}", detail))
-
-
 def duplicate(path: str, value: Any) -> Cause:
     return Cause(path, "FieldValueDuplicate", f"Duplicate value: {shown(value)}")
 

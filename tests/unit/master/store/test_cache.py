@@ -9,8 +9,8 @@ import pytest
 
 from master.store import cache as cache_module
 from master.store.cache import CacheWatch, TooSlow, WatchCache
-from master.store.cached import CacheEvent, with_resource_version
-from master.store.protocol import Compacted, Corrupt
+from master.store.cached import CacheEvent, cached
+from master.store.protocol import Compacted, Corrupt, KeyValue
 from master.store.sqlite import SQLiteStore
 
 PODS = "/registry/core/pods/"
@@ -72,19 +72,23 @@ async def test_get_gives_the_object_with_its_resource_version(world: World) -> N
     assert world.cache.get("/registry/apps/deployments/default/a") is None
 
 
+def stored(value: bytes) -> KeyValue:
+    return KeyValue(key=f"{PODS}default/a", value=value, mod_revision=7, create_revision=1)
+
+
 @pytest.mark.parametrize(
     "value", [b'{"metadata":{}}', b'{ "metadata" : { } , "a": "\\"metadata\\":{}" }', b'{"metadata":{"name":"a"},"x":1}']
 )
 def test_the_resource_version_is_put_into_any_shape_of_json(value: bytes) -> None:
     expected = json.loads(value)
     expected["metadata"]["resourceVersion"] = "7"
-    assert json.loads(with_resource_version(value, 7)) == expected
+    assert cached(stored(value)).decode() == expected
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"metadata":1}', b'{"metadata":{"labels":{"a":1}}}'])
 def test_a_value_that_is_no_object_is_corrupt(value: bytes) -> None:
     with pytest.raises(Corrupt):
-        with_resource_version(value, 7)
+        cached(stored(value))
 
 
 async def test_list_is_in_key_order_per_resource_and_namespace(world: World) -> None:
