@@ -139,9 +139,7 @@ def _assert_same(folder: Path, document: Json, patch: Json, definition: str) -> 
     assert _stored(ours) == _stored(theirs)
 
 
-_SETTINGS = settings(
-    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+_SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 @_SETTINGS
