@@ -23,8 +23,10 @@ T = TypeVar("T")
 _GROUP = 512
 #: Writes that may wait; more are refused with Unavailable, so a stalled disk cannot eat the memory.
 _MAX_WAITING = 20_000
-#: Newest events kept in memory for watches that keep up; others read the file.
+#: Newest events kept in memory for watches that keep up, whichever is less; others read the file. Twice as much before it
+#: is cut back.
 _RECENT = 1_024
+_RECENT_BYTES = 2 << 20
 #: Events that a watch reads from the file at once.
 _READ_BATCH = 500
 
@@ -46,6 +48,7 @@ class SQLiteStore:
         self._committing = False
         self._idle = asyncio.Event()
         self._recent: list[StoreEvent] = []
+        self._recent_bytes = 0
         self._revision = 0
         self._advanced = asyncio.Event()
 
@@ -61,7 +64,7 @@ class SQLiteStore:
             await self._shut_down()
             raise
         self._revision = self._file.revision
-        self._recent.clear()
+        self._recent, self._recent_bytes = [], 0
 
     async def close(self) -> None:
         """Finish the writes that wait, end the watches with Unavailable, close the file."""
@@ -152,6 +155,7 @@ class SQLiteStore:
         for (_, future), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, StoreEvent):
                 self._recent.append(outcome)
+                self._recent_bytes += _size(outcome)
                 self._revision = outcome.revision
             if future.done():
                 continue
@@ -159,11 +163,19 @@ class SQLiteStore:
                 future.set_result(outcome)
             else:
                 future.set_exception(outcome)
-        if len(self._recent) > 2 * _RECENT:
-            del self._recent[:-_RECENT]
+        self._forget_older()
         self._forget_compacted()
         self._wake_watches()
         self._start_commit()
+
+    def _forget_older(self) -> None:
+        if len(self._recent) <= 2 * _RECENT and self._recent_bytes <= 2 * _RECENT_BYTES:
+            return
+        surplus = 0
+        while len(self._recent) - surplus > _RECENT or self._recent_bytes > _RECENT_BYTES:
+            self._recent_bytes -= _size(self._recent[surplus])
+            surplus += 1
+        del self._recent[:surplus]
 
     async def compact(self, revision: int) -> None:
         more = True
@@ -177,6 +189,7 @@ class SQLiteStore:
         """What the file has forgotten, memory forgets too, so that every watch sees the same limit."""
         if self._recent and self._recent[0].revision <= self._file.compacted:
             self._recent = [event for event in self._recent if event.revision > self._file.compacted]
+            self._recent_bytes = sum(map(_size, self._recent))
 
     # Watches
 
@@ -203,3 +216,8 @@ class SQLiteStore:
                 yield batch
             elif position >= self._revision:
                 await advanced.wait()
+
+
+def _size(event: StoreEvent) -> int:
+    """The bytes of its values."""
+    return sum(len(state.value) for state in (event.current, event.previous) if state is not None)

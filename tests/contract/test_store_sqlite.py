@@ -237,3 +237,24 @@ async def test_only_its_owner_can_read_any_file_of_the_store(tmp_path: Path) -> 
     finally:
         os.umask(previous)
     assert modes == {"store.db": 0, "store.db-wal": 0, "store.db-shm": 0}
+
+
+async def test_large_values_are_watched_whole_and_do_not_stay_in_memory(tmp_path: Path) -> None:
+    seen: list[int] = []
+    value = bytes(1 << 20)
+
+    async def follow(store: SQLiteStore) -> None:
+        async for batch in store.watch("/big/", 0):
+            seen.extend(event.revision for event in batch)
+
+    async with opened(tmp_path / "store.db") as store, asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(follow(store))
+        async with asyncio.TaskGroup() as writing:
+            written = [writing.create_task(store.put(f"/big/{number % 8}", value, expected=None)) for number in range(40)]
+        async with asyncio.timeout(10):
+            while len(seen) < 40:
+                await asyncio.sleep(0.01)
+        following.cancel()
+        assert seen == sorted(task.result() for task in written)
+        kept = [state.value for event in store._recent for state in (event.current, event.previous) if state is not None]
+        assert sum(map(len, kept)) <= 4 << 20
