@@ -25,7 +25,7 @@ from agent.checkpoint.folder import CheckpointUnusable
 from agent.desired import DesiredState
 from agent.dns.server import DNSServer
 from agent.host import boot_id, own_address
-from agent.join import read_key
+from agent.keys import read_key
 from agent.kubelet.kubelet import Kubelet
 from agent.kubelet.settings import KubeletSettings
 from agent.link.link import Link, LinkParts

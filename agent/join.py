@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from agent.keys import read_key
 from agent.settings import AgentSettings
 from proto import sealing
 from proto.daemon import settings as base
@@ -296,14 +297,6 @@ def _identity(request: JoinRequest, cluster: str, broker: _Broker) -> dict[str, 
         "sealing_key": "sealing.key",
         "data_dir": request.data_dir,
     }
-
-
-def read_key(path: Path) -> bytes:
-    """32 raw bytes from a base64 file. Raises OSError, ValueError."""
-    raw = base64.b64decode(path.read_bytes().strip(), validate=True)
-    if len(raw) != 32:
-        raise ValueError("does not hold a key of 32 bytes in base64")
-    return raw
 
 
 def replace_file(path: Path, content: bytes, *, mode: int) -> None:

@@ -19,7 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from agent.checkpoint.checkpoint import Checkpoint
 from agent.desired import DesiredState
-from agent.join import JoinRequest, join, read_key
+from agent.join import JoinRequest, join
+from agent.keys import read_key
 from agent.link.link import Link, LinkParts
 from agent.link.outbox import Outbox
 from agent.link.receiver import NodeIdentity, Receiver

@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.cli import main
-from agent.join import JoinFailed, JoinRequest, join, read_key
+from agent.join import JoinFailed, JoinRequest, join
+from agent.keys import read_key
 from agent.settings import load
 from master.pki.authority import Authority, generate_key, key_to_pem
 from master.pki.node_request import NODES_GROUP, Refused, check
