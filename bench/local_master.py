@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,11 +14,7 @@ from types import TracebackType
 
 import yaml
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 class LocalMaster:
@@ -29,13 +24,13 @@ class LocalMaster:
         self.folder = Path(tempfile.mkdtemp(prefix="wherry-bench-"))
         os.chmod(self.folder, 0o755)
         self.kubeconfig = self.folder / "admin.kubeconfig"
-        port = _free_port()
+        port = free_port()
         settings = {
             "data_dir": str(self.folder / "master"),
             "kubeconfig": str(self.kubeconfig),
             "advertise_address": "127.0.0.1",
             "listen": {"address": "127.0.0.1", "port": port},
-            "broker": {"address": "127.0.0.1", "port": _free_port()},
+            "broker": {"address": "127.0.0.1", "port": free_port()},
         }
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(settings))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import datetime
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,16 +23,10 @@ from proto.messages import DesiredIndex, IndexEntry, Message, ObjectOrder, decod
 from proto.sealing import seal_object
 from proto.signing import Signer
 from proto.topics import Topics, node_user
+from tests.ports import free_port
 
 CLUSTER = "test"
 MASTER_USER = "master-0"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Authority:

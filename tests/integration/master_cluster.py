@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -37,14 +36,9 @@ from proto.sealing import public_key
 from proto.signing import Verifier
 from proto.stream import Stream
 from proto.topics import Topics, node_user
+from tests.ports import free_port
 
 Json = dict[str, Any]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def eventually(holds: Callable[[], Any], seconds: float = 20.0) -> None:

@@ -24,7 +24,7 @@ from master.pki.node_request import NODES_GROUP, Refused, check
 from proto.sealing import public_key
 from proto.signing import Signer
 from proto.topics import node_user
-from tests.integration.link_broker import free_port
+from tests.ports import free_port
 
 TOKEN = "abcdef.0123456789abcdef"
 

@@ -22,14 +22,9 @@ from master.pki.authority import generate_key, key_to_pem
 from master.pki.cluster import ClusterPki, KeyPair
 from master.settings import BrokerSettings
 from proto.topics import Topics, node_user
+from tests.ports import free_port
 
 pytestmark = pytest.mark.broker
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
