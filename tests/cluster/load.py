@@ -1,6 +1,8 @@
 """Load on a Service from a host, with every answer accounted for: who answered, what failed and why."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,6 +32,9 @@ async def get(host: Host, address: str, port: int, path: str = "/", *, timeout: 
         except BaseException:
             connection.close()
             raise
+        # Reset at the end: a server's TIME-WAIT would refuse the same node address and port when another host's connection is
+        # masqueraded to them (their TCP timestamps differ), and the repeated SYN would be balanced a second time.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
             writer.write(f"GET {path} HTTP/1.0\r\nHost: test\r\n\r\n".encode())
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")

@@ -1,9 +1,6 @@
-"""The checkpoint: what was saved comes back, damage is found and set aside, a refusing disk is told, rest writes nothing."""
+"""The checkpoint: what was saved comes back, damage is found and set aside, rest writes nothing."""
 
 import os
-import resource
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,26 +100,3 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointUnusable, match="file"):
         async with Checkpoint(tmp_path / "file" / "below"):
             pass
-
-
-@pytest.fixture
-def no_room() -> Iterator[None]:
-    """Files of this process may not grow beyond 1 KiB: writing more fails as on a full disk, with EFBIG."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-async def test_what_the_disk_refuses_is_told_the_rest_is_saved_and_the_old_order_stays(tmp_path: Path, no_room: None) -> None:
-    async with Checkpoint(tmp_path) as checkpoint:
-        await checkpoint.save({"big": b"small once", "gone": b"x"})
-        assert await checkpoint.save({"big": b"x" * 4096, "small": b"1", "gone": None}) == {"big"}
-        assert checkpoint.failing
-        loaded = await checkpoint.load()
-        assert set(loaded.records) == {Record("big", b"small once"), Record("small", b"1")}
-        assert not list((tmp_path / "orders").glob("*.tmp"))
-        assert await checkpoint.save({"big": b"fits"}) == frozenset()
-        assert not checkpoint.failing
