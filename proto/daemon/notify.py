@@ -1,6 +1,7 @@
 """systemd's notification protocol (sd_notify(3)): READY, WATCHDOG, STOPPING. Does nothing where systemd does not run us.
 
-The environment is read here, once, because systemd defines it as the interface of this very protocol.
+The environment is read here, once, because systemd defines it as the interface of this very protocol. It is taken out of it
+too: a child (the broker) that speaks the protocol would be told off by systemd at each start.
 """
 
 import asyncio
@@ -12,8 +13,8 @@ class Notifier:
     """Speaks to $NOTIFY_SOCKET; `run` feeds the watchdog from the event loop, so that a stuck loop is restarted."""
 
     def __init__(self) -> None:
-        self._address = os.environ.get("NOTIFY_SOCKET", "")
-        microseconds = os.environ.get("WATCHDOG_USEC", "")
+        self._address = os.environ.pop("NOTIFY_SOCKET", "")
+        microseconds = os.environ.pop("WATCHDOG_USEC", "")
         self._period = int(microseconds) / 2_000_000 if microseconds.isdigit() else 0.0
 
     def ready(self, status: str = "") -> None:
