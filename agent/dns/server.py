@@ -108,7 +108,7 @@ class DNSServer:
                         raise
                     break
                 except OSError as error:
-                    problem = f"cannot listen on {address}:{self._port}: {error.strerror}"
+                    problem = f"cannot listen on {address}:{self._port}: {error.strerror or error}"
                     if problem != self._problem:
                         # At the start the pod bridge is not there yet: no reason to worry, so no warning.
                         _log.info("DNS %s, trying again", problem)

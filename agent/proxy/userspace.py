@@ -142,7 +142,7 @@ class UserspaceBackend:
             try:
                 await listener.open(address, port)
             except OSError as error:
-                problems.append(f"{name} cannot listen on {address}:{port}: {error.strerror}")
+                problems.append(f"{name} cannot listen on {address}:{port}: {error.strerror or error}")
                 continue
             self._listeners[frontend] = (name, listener)
         if problems:
