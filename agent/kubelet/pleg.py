@@ -7,6 +7,7 @@ Two sources, as kubelet's evented PLEG: the engine's events tell at once, a reli
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.kubelet.labels import POD_UID
 from agent.kubelet.observation import PodObservation
@@ -26,6 +27,8 @@ class Pleg:
         self._relist_period = relist_period
         self._states: dict[str, ContainerState] = {}
         self._pods: dict[str, dict[str, ContainerState]] = {}
+        #: Containers that the engine told had run out of memory: its own flag is not set when the exit overtakes the event.
+        self._out_of_memory: set[str] = set()
         self._changed = asyncio.Condition()
         self._relist_now = asyncio.Event()
         self._changes = 0
@@ -71,6 +74,10 @@ class Pleg:
 
     async def _put(self, container_id: str, state: ContainerState | None) -> None:
         before = self._states.get(container_id)
+        if state is None:
+            self._out_of_memory.discard(container_id)
+        elif container_id in self._out_of_memory and state.exit_code:
+            state = replace(state, oom_killed=True)
         if before == state:
             return
         self._changes += 1
@@ -92,6 +99,8 @@ class Pleg:
             if not event.container_id:
                 self._relist_now.set()
                 continue
+            if event.action == "oom" and event.container_id in self._states:
+                self._out_of_memory.add(event.container_id)
             try:
                 await self.refresh(event.container_id)
             except RuntimeFailure as error:

@@ -130,6 +130,11 @@ class FakeRuntime:
         )
         self._tell(container_id, "die")
 
+    def run_out_of_memory(self, container_id: str) -> None:
+        """The kernel kills the container's process, and the engine hears of the exit before the reason."""
+        self.finish(container_id, _KILLED)
+        self._tell(container_id, "oom")
+
     async def remove(self, container_id: str) -> None:
         if container_id in self.containers:
             await self.kill(container_id, "SIGKILL")
