@@ -103,10 +103,9 @@ class WebSocketCarrier:
 class SpdyCarrier:
     """Channels as SPDY streams. The session's `run` is started by the caller."""
 
-    def __init__(self, session: SpdySession, streams: dict[int, SpdyStream]) -> None:
-        self._session = session
+    def __init__(self, streams: dict[int, SpdyStream]) -> None:
         self._streams = streams
-        self._received: asyncio.Queue[tuple[int, bytes, bool] | None] = asyncio.Queue(4)
+        self._received: asyncio.Queue[tuple[int, bytes, bool]] = asyncio.Queue(4)
 
     @classmethod
     async def accept(cls, session: SpdySession, wanted: Wanted) -> "SpdyCarrier":
@@ -122,7 +121,7 @@ class SpdyCarrier:
                 streams[_CHANNELS[name]] = stream
                 missing.discard(name)
                 if not missing:
-                    return cls(session, streams)
+                    return cls(streams)
         raise ConnectionResetError("the client went away before it opened its streams")
 
     async def pump(self, channel: int) -> None:
@@ -132,10 +131,6 @@ class SpdyCarrier:
             while data := await stream.read():
                 await self._received.put((channel, data, False))
             await self._received.put((channel, b"", True))
-
-    async def gone(self) -> None:
-        """The session ended."""
-        await self._received.put(None)
 
     async def receive(self) -> tuple[int, bytes, bool] | None:
         return await self._received.get()
