@@ -98,7 +98,8 @@ async def test_pods_that_a_cut_did_not_move_serve_again_when_it_ends(cluster: Cl
     await cluster.nodes_ready("two", seconds=20)
     await eventually(back, seconds=10)
     assert await node.containers() == before
-    await cluster.kubectl("delete", "deployment/staying", "service/staying")
+    # Foreground: the next test counts containers, and a background deletion's pods still end their grace period then.
+    await cluster.kubectl("delete", "deployment/staying", "service/staying", "--cascade=foreground", "--timeout=60s")
 
 
 async def test_pods_of_a_node_that_is_cut_off_are_replaced_and_their_surplus_is_stopped(cluster: Cluster) -> None:
@@ -107,7 +108,7 @@ async def test_pods_of_a_node_that_is_cut_off_are_replaced_and_their_surplus_is_
     pods = await _running_pods(cluster, "moving")
     lost = next(pod for pod in pods if pod["spec"]["nodeName"] == "two")
     node = cluster.nodes["two"]
-    untouched = await node.containers()
+    untouched = await node.containers()  # those of other tests too: nothing at all may be stopped
     cut = time.monotonic()
     await node.host.link_down()
     try:
