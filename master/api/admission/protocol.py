@@ -1,9 +1,15 @@
-"""The seam of admission: what a plugin is given and must offer."""
+"""The seam of admission: what a plugin is given and must offer.
 
-from collections.abc import Callable
+Two phases, as in kube-apiserver: mutating plugins change the object before the kind validates it; validating plugins see what
+is going to be stored and may only refuse it.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from master.api.auth.protocol import UserInfo
+from master.api.registry.write_options import MASTER_USER
 from master.client.protocol import Json, ResourceRef
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
@@ -11,7 +17,7 @@ Operation = Literal["CREATE", "UPDATE", "DELETE"]
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """One write. `old` is None for a creation; `name` is "" when it will be generated."""
+    """One write. `old` is None for a creation; `name` is "" when it will be generated; `user` is who writes."""
 
     operation: Operation
     resource: ResourceRef
@@ -20,17 +26,23 @@ class AdmissionRequest:
     name: str
     subresource: str = ""
     old: Json | None = None
+    user: UserInfo = MASTER_USER
+    dry_run: bool = False
 
 
 class ObjectReader(Protocol):
     """Reads other objects that a decision needs."""
 
     async def read(self, group: str, plural: str, namespace: str, name: str) -> Json | None:
-        """The newest known version, or None. Never change it."""
+        """The newest known version, or None. The caller's own."""
+        ...
+
+    async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
+        """The newest known version of all objects of a namespace, or of all namespaces. The caller's own."""
         ...
 
 
-class AdmissionPlugin(Protocol):
+class MutatingPlugin(Protocol):
     """One admission rule. Idempotent: a write that is tried again passes twice."""
 
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
@@ -38,5 +50,21 @@ class AdmissionPlugin(Protocol):
         ...
 
 
-#: Each module in `plugins` has `ORDER: int` (lower runs first) and a factory `plugin` of this type.
-PluginFactory = Callable[[ObjectReader], AdmissionPlugin]
+class ValidatingPlugin(Protocol):
+    """One admission rule that never changes the object. Asked after the kind's own validation."""
+
+    async def validate(self, request: AdmissionRequest, obj: Json) -> None:
+        """Raise StatusError to refuse. For DELETE, `obj` is what is going to be deleted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionContext:
+    """What plugins are made with."""
+
+    reader: ObjectReader
+
+
+#: Each module in `plugins` has `ORDER: int` (lower runs first) and one or both of the factories `mutating` and `validating`.
+MutatingFactory = Callable[[AdmissionContext], MutatingPlugin]
+ValidatingFactory = Callable[[AdmissionContext], ValidatingPlugin]

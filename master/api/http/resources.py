@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from master.api.auth.protocol import UserInfo
 from master.api.http import bodies
 from master.api.http.field_validation import FieldValidation
 from master.api.http.forms import include_object, object_in_form, page_in_form
@@ -21,6 +22,7 @@ from master.api.registry.listing import ListQuery
 from master.api.registry.registry import Registry, delete_options
 from master.api.registry.selection import Selection
 from master.api.registry.storage import decode
+from master.api.registry.write_options import WriteOptions
 from master.api.settings import ApiSettings
 from master.client.errors import Cause, StatusError, bad_request, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType
@@ -60,7 +62,7 @@ class Resources:
     def serves(self, info: RequestInfo) -> bool:
         return self._registry.kinds.get(info.group, info.version, info.resource) is not None
 
-    async def respond(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+    async def respond(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
         """Raises StatusError."""
         kind = self._registry.kind(info.ref)
         if not kind.namespaced and info.namespace:
@@ -86,15 +88,15 @@ class Resources:
             case "watch":
                 return await self._watch(request, info, kind)
             case "create":
-                return await self._create(request, info, kind)
+                return await self._create(request, info, kind, user)
             case "update" if info.name and info.subresource in _WRITTEN:
-                return await self._update(request, info, kind)
+                return await self._update(request, info, kind, user)
             case "patch" if info.name and info.subresource in _WRITTEN - {"finalize"}:
-                return await self._patch(request, info, kind)
+                return await self._patch(request, info, kind, user)
             case "delete" if not info.subresource:
-                return await self._delete(request, info, kind)
+                return await self._delete(request, info, kind, user)
             case "deletecollection" if not info.subresource:
-                return await self._delete_collection(request, info, kind)
+                return await self._delete_collection(request, info, kind, user)
         raise method_not_allowed()
 
     # Reading
@@ -143,7 +145,7 @@ class Resources:
 
     # Writing
 
-    async def _create(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+    async def _create(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         if info.name and not info.subresource:
             raise method_not_allowed()
         if info.subresource not in ("", "binding", "eviction"):
@@ -153,44 +155,34 @@ class Resources:
         wanted = accepted(request.headers.get("Accept", ""))
         dry_run = _dry_run(request)
         body, check = await self._body(request, info, kind)
+        options = WriteOptions(user=user, dry_run=dry_run, check=check.check)
         registry = self._registry
         if info.subresource == "eviction":
             checked = check.check(EVICTION, body)
             self._checked_delete_options(checked.get("deleteOptions") or {})
-            raw = await self._writes.finish(registry.evict(info.ref, info.namespace, info.name, checked, dry_run=dry_run))
+            raw = await self._writes.finish(registry.evict(info.ref, info.namespace, info.name, checked, options))
         elif info.subresource == "binding":
             raw = await self._writes.finish(
-                registry.update(
-                    info.ref, info.namespace, info.name, body, subresource="binding", dry_run=dry_run, check=check.check
-                )
+                registry.update(info.ref, info.namespace, info.name, body, options, subresource="binding")
             )
         else:
-            raw = await self._writes.finish(
-                registry.create(info.ref, info.namespace, body, dry_run=dry_run, check=check.check)
-            )
+            raw = await self._writes.finish(registry.create(info.ref, info.namespace, body, options))
             raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, code=201, as_yaml=wanted.yaml, warnings=check.warnings)
 
-    async def _update(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+    async def _update(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         dry_run = _dry_run(request)
         body, check = await self._body(request, info, kind)
+        options = WriteOptions(user=user, dry_run=dry_run, check=check.check)
         raw = await self._writes.finish(
-            self._registry.update(
-                info.ref,
-                info.namespace,
-                info.name,
-                body,
-                subresource=info.subresource,
-                dry_run=dry_run,
-                check=check.check,
-            )
+            self._registry.update(info.ref, info.namespace, info.name, body, options, subresource=info.subresource)
         )
         if info.subresource != "scale":
             raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml, warnings=check.warnings)
 
-    async def _patch(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+    async def _patch(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         dry_run = _dry_run(request)
         patch_type = _PATCH_TYPES.get(bodies.content_type(request))
@@ -201,34 +193,26 @@ class Resources:
         if not isinstance(patch, list if patch_type == "application/json-patch+json" else dict):
             raise bad_request("error decoding patch: json: cannot unmarshal the patch into Go value of its type")
         check = FieldValidation.of(request, self._registry.schemas, kind=kind.kind, version=kind.version)
+        options = WriteOptions(user=user, dry_run=dry_run, check=check.check_patched)
         raw = await self._writes.finish(
-            self._registry.patch(
-                info.ref,
-                info.namespace,
-                info.name,
-                patch_type,
-                patch,
-                subresource=info.subresource,
-                dry_run=dry_run,
-                check=check.check_patched,
-            )
+            self._registry.patch(info.ref, info.namespace, info.name, patch_type, patch, options, subresource=info.subresource)
         )
         if info.subresource != "scale":
             raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml, warnings=check.warnings)
 
-    async def _delete(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+    async def _delete(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         options = await self._delete_options(request)
-        raw = await self._writes.finish(self._registry.delete(info.ref, info.namespace, info.name, options))
+        raw = await self._writes.finish(self._registry.delete(info.ref, info.namespace, info.name, options, user=user))
         raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 
-    async def _delete_collection(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+    async def _delete_collection(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         options = await self._delete_options(request)
         query = self._list_query(request, kind)
-        page = await self._writes.finish(self._registry.delete_collection(kind, info.namespace, query, options))
+        page = await self._writes.finish(self._registry.delete_collection(kind, info.namespace, query, options, user=user))
         raw = page_in_form(kind, page, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 

@@ -156,7 +156,7 @@ class ApiServer:
         user = await self._user(request, info)
         self._authorization.check(info.attributes(user))
         if info.is_resource and not self._system_paths.serves_review(info):
-            return await self._resources.respond(request, info)
+            return await self._resources.respond(request, info, user)
         return await self._system_paths.respond(request, info, user)
 
     async def _user(self, request: web.Request, info: RequestInfo) -> UserInfo:

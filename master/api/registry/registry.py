@@ -4,15 +4,16 @@ Called by `master.api.http` for clients outside, and by `master.client.local` fo
 Each write is one compare-and-set; what depends on the old object is tried again when another writer was faster. An update
 that changes nothing is not written. A response is given when the write is on disk and the watch cache shows it.
 
-Authentication, authorisation, content negotiation and the checking of bodies against schemas happen before (`Check`).
+Authentication, authorisation and content negotiation happen before; `WriteOptions` says for whom and how a write is done.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from master.api.admission.chain import AdmissionChain
-from master.api.admission.protocol import AdmissionRequest
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest
 from master.api.allocation.protocol import Allocator, Reservation
+from master.api.auth.protocol import UserInfo
 from master.api.kinds.kind import Kind
 from master.api.kinds.registry import Kinds
 from master.api.patch.json_patch import apply_json_patch
@@ -32,6 +33,7 @@ from master.api.registry.storage import Storage, Stored, encode, key_of, prefix_
 from master.api.registry.strategies.registry import STRATEGIES
 from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.watching import ObjectWatch, open_watch, shown
+from master.api.registry.write_options import IN_PROCESS, MASTER_USER, WriteOptions
 from master.api.schema.schemas import Schemas, TypeMismatch
 from master.client.errors import StatusError, bad_request, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType, RawEvent, RawList, ResourceRef
@@ -42,9 +44,6 @@ from master.store.protocol import Conflict, Store
 _ATTEMPTS = 5
 #: How often another name is generated when the one generated is taken (KEP-4420).
 _NAME_ATTEMPTS = 8
-
-#: Gives a body in the form of the schema of this name, as it is to be stored. Raises StatusError 400 or 422.
-Check = Callable[[str, Json], Json]
 
 
 class Registry:
@@ -62,7 +61,7 @@ class Registry:
         self.storage = Storage(store, cache)
         self._cache = cache
         self._lister = Lister(cache)
-        self._admission = AdmissionChain(self.storage)
+        self._admission = AdmissionChain(AdmissionContext(reader=self.storage))
         self._allocators = allocators
 
     async def open(self) -> None:
@@ -133,26 +132,25 @@ class Registry:
         resource: ResourceRef,
         namespace: str,
         body: Json,
-        *,
-        dry_run: bool = False,
-        check: Check | None = None,
+        options: WriteOptions = IN_PROCESS,
     ) -> bytes:
         kind = self.kind(resource)
-        obj = (check or self._normalized)(kind.definition, body)
+        obj = (options.check or self._normalized)(kind.definition, body)
         given = obj.get("metadata") or {}
         prefix = "" if given.get("name") else given.get("generateName") or ""
         begin_life(kind, namespace, obj)
         kind.prepare_for_create(obj)
         kind.default(obj)
         name = obj["metadata"].get("name", "")
-        request = AdmissionRequest("CREATE", resource, kind.kind, namespace, name)
+        request = AdmissionRequest("CREATE", resource, kind.kind, namespace, name, user=options.user, dry_run=options.dry_run)
         await self._admission.admit(request, obj)
         causes = kind.validate(obj, None)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
+        await self._admission.validate(request, obj)
         for attempt in range(_NAME_ATTEMPTS):
             try:
-                return encode((await self._store_new(kind, obj, dry_run=dry_run)).obj)
+                return encode((await self._store_new(kind, obj, dry_run=options.dry_run)).obj)
             except StatusError as error:
                 if not prefix or error.reason != "AlreadyExists" or attempt == _NAME_ATTEMPTS - 1:
                     raise
@@ -165,14 +163,13 @@ class Registry:
         namespace: str,
         name: str,
         body: Json,
+        options: WriteOptions = IN_PROCESS,
         *,
         subresource: str = "",
-        dry_run: bool = False,
-        check: Check | None = None,
     ) -> bytes:
         kind = self.kind(resource)
         strategy = _strategy(kind, subresource)
-        body = (check or self._normalized)(strategy.definition(kind), body)
+        body = (options.check or self._normalized)(strategy.definition(kind), body)
         metadata = body.get("metadata") or {}
         if subresource != "binding":
             check_name(name, metadata)
@@ -185,7 +182,7 @@ class Registry:
                 if wanted and wanted != str(stored.revision):
                     raise updated_elsewhere(kind, name)
             try:
-                return await self._write(kind, strategy, subresource, stored, body, dry_run=dry_run)
+                return await self._write(kind, strategy, subresource, stored, body, options)
             except Conflict:
                 if wanted:
                     raise updated_elsewhere(kind, name) from None
@@ -198,10 +195,9 @@ class Registry:
         name: str,
         patch_type: PatchType,
         body: Any,
+        options: WriteOptions = IN_PROCESS,
         *,
         subresource: str = "",
-        dry_run: bool = False,
-        check: Check | None = None,
     ) -> bytes:
         kind = self.kind(resource)
         strategy = _strategy(kind, subresource)
@@ -209,7 +205,8 @@ class Registry:
         for attempt in range(_ATTEMPTS):
             stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
             view = strategy.view(kind, stored.obj)
-            patched = (check or self._normalized)(definition, self._patched(definition, view, patch_type, body))
+            check = options.check or self._normalized
+            patched = check(definition, self._patched(definition, view, patch_type, body))
             metadata = patched.get("metadata")
             if not isinstance(metadata, dict):
                 raise bad_request("the patch removes the object's metadata")
@@ -221,18 +218,29 @@ class Registry:
             if wanted and wanted != str(stored.revision):
                 raise updated_elsewhere(kind, name)
             try:
-                return await self._write(kind, strategy, subresource, stored, patched, dry_run=dry_run)
+                return await self._write(kind, strategy, subresource, stored, patched, options)
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
 
-    async def delete(self, resource: ResourceRef, namespace: str, name: str, options: DeleteOptions) -> bytes:
+    async def delete(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        *,
+        user: UserInfo = MASTER_USER,
+    ) -> bytes:
         kind = self.kind(resource)
         for attempt in range(_ATTEMPTS):
             stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
             check_preconditions(kind, stored.obj, uid=options.uid, resource_version=options.resource_version)
-            request = AdmissionRequest("DELETE", resource, kind.kind, namespace, name, old=stored.obj)
+            request = AdmissionRequest(
+                "DELETE", resource, kind.kind, namespace, name, old=stored.obj, user=user, dry_run=options.dry_run
+            )
             await self._admission.admit(request, stored.obj)
+            await self._admission.validate(request, stored.obj)
             outcome = deletion.begin(kind, stored.obj, options)
             try:
                 match outcome:
@@ -250,22 +258,26 @@ class Registry:
                 continue
         raise updated_elsewhere(kind, name)
 
-    async def delete_collection(self, kind: Kind, namespace: str, query: ListQuery, options: DeleteOptions) -> Page:
+    async def delete_collection(
+        self, kind: Kind, namespace: str, query: ListQuery, options: DeleteOptions, *, user: UserInfo = MASTER_USER
+    ) -> Page:
         """Delete each object of a list; what is gone already is fine. The page is what was found before."""
         page = await self._lister.list(kind, namespace, query)
         for cached in page.objects:
             try:
-                await self.delete(kind.resource, cached.namespace, cached.name, options)
+                await self.delete(kind.resource, cached.namespace, cached.name, options, user=user)
             except StatusError as error:
                 if error.code != 404:
                     raise
         return page
 
-    async def evict(self, resource: ResourceRef, namespace: str, name: str, body: Json, *, dry_run: bool = False) -> bytes:
+    async def evict(
+        self, resource: ResourceRef, namespace: str, name: str, body: Json, options: WriteOptions = IN_PROCESS
+    ) -> bytes:
         """pods/eviction: delete a pod as its (checked) Eviction says. PodDisruptionBudgets are not served yet."""
         check_name(name, body.get("metadata") or {})
-        options = delete_options(body.get("deleteOptions") or {}, dry_run=dry_run)
-        await self.delete(resource, namespace, name, options)
+        wanted = delete_options(body.get("deleteOptions") or {}, dry_run=options.dry_run)
+        await self.delete(resource, namespace, name, wanted, user=options.user)
         return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 
     # How it is done
@@ -279,20 +291,31 @@ class Registry:
         return await self._settled(kind, obj, reservation, expected=0)
 
     async def _write(
-        self, kind: Kind, strategy: Strategy, subresource: str, stored: Stored, body: Json, *, dry_run: bool
+        self, kind: Kind, strategy: Strategy, subresource: str, stored: Stored, body: Json, options: WriteOptions
     ) -> bytes:
         """One attempt to bring a body into an object. Raises the store's Conflict."""
         old = stored.obj
         obj = strategy.merge(kind, old, body)
         metadata = obj["metadata"]
         name = metadata["name"]
-        request = AdmissionRequest("UPDATE", kind.resource, kind.kind, metadata.get("namespace", ""), name, subresource, old)
+        request = AdmissionRequest(
+            "UPDATE",
+            kind.resource,
+            kind.kind,
+            metadata.get("namespace", ""),
+            name,
+            subresource,
+            old,
+            user=options.user,
+            dry_run=options.dry_run,
+        )
         await self._admission.admit(request, obj)
         causes = strategy.validate(kind, obj, old)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
+        await self._admission.validate(request, obj)
         reservation = self._reserve(kind, obj, old) if not subresource else None
-        if dry_run or obj == old:
+        if options.dry_run or obj == old:
             if reservation:
                 reservation.rollback()
             return encode(strategy.view(kind, obj))

@@ -5,6 +5,7 @@ After a write it waits until the watch cache has it too, so that whoever was tol
 reading a cached object before a compare-and-set is never older than what any client was told).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,11 @@ class Storage:
         """The object as the watch cache has it, or None."""
         cached = self.cache.get(_key(group, plural, namespace, name))
         return None if cached is None else decode(cached.raw)
+
+    async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
+        """All objects of a namespace, or of all namespaces, as the watch cache has them."""
+        found, _ = self.cache.list(_prefix(group, plural, namespace))
+        return [decode(cached.raw) for cached in found]
 
     async def fetch(self, kind: Kind, namespace: str, name: str, *, fresh: bool = False) -> Stored:
         """The object in this kind's view; `fresh` asks the store itself. Raises StatusError 404."""
@@ -98,8 +104,11 @@ def key_of(kind: Kind, namespace: str, name: str) -> str:
 
 def prefix_of(kind: Kind, namespace: str = "") -> str:
     """The keys of all objects of a kind, or of those of one namespace."""
-    storage = kind.storage
-    prefix = f"/registry/{storage.group or 'core'}/{storage.plural}/"
+    return _prefix(kind.storage.group, kind.storage.plural, namespace)
+
+
+def _prefix(group: str, plural: str, namespace: str) -> str:
+    prefix = f"/registry/{group or 'core'}/{plural}/"
     return f"{prefix}{namespace}/" if namespace else prefix
 
 

@@ -1,1 +1,1 @@
-"""One admission plugin per file; see `master.api.admission.protocol.PluginFactory`."""
+"""One admission plugin per file; see `master.api.admission.protocol`."""

@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#defaulttolerationseconds
 """
 
-from master.api.admission.protocol import AdmissionPlugin, AdmissionRequest, ObjectReader
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin
 from master.client.protocol import Json
 
 ORDER = 40
@@ -28,5 +28,5 @@ def _tolerates(toleration: Json, taint: str) -> bool:
     return toleration.get("key", "") in ("", taint) and toleration.get("effect", "") in ("", "NoExecute")
 
 
-def plugin(_reader: ObjectReader) -> AdmissionPlugin:
+def mutating(_context: AdmissionContext) -> MutatingPlugin:
     return DefaultTolerationSeconds()

@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespacelifecycle
 """
 
-from master.api.admission.protocol import AdmissionPlugin, AdmissionRequest, ObjectReader
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin, ObjectReader
 from master.client.errors import StatusError, forbidden, not_found
 from master.client.protocol import Json
 
@@ -37,5 +37,5 @@ class NamespaceLifecycle:
             raise StatusError(error.code, error.reason, error.message, details={**(error.details or {}), "causes": [cause]})
 
 
-def plugin(reader: ObjectReader) -> AdmissionPlugin:
-    return NamespaceLifecycle(reader)
+def mutating(context: AdmissionContext) -> MutatingPlugin:
+    return NamespaceLifecycle(context.reader)

@@ -4,7 +4,7 @@ PriorityClass is not served yet: only Kubernetes' two built-in classes exist.
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 """
 
-from master.api.admission.protocol import AdmissionPlugin, AdmissionRequest, ObjectReader
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin
 from master.client.errors import forbidden
 from master.client.protocol import Json
 
@@ -36,5 +36,5 @@ class Priority:
         spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
-def plugin(_reader: ObjectReader) -> AdmissionPlugin:
+def mutating(_context: AdmissionContext) -> MutatingPlugin:
     return Priority()

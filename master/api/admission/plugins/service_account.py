@@ -4,7 +4,7 @@
 of it is needed. Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
 """
 
-from master.api.admission.protocol import AdmissionPlugin, AdmissionRequest, ObjectReader
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin, ObjectReader
 from master.client.errors import forbidden
 from master.client.protocol import Json
 
@@ -30,5 +30,5 @@ class ServiceAccount:
             raise forbidden("pods", "", request.name, why)
 
 
-def plugin(reader: ObjectReader) -> AdmissionPlugin:
-    return ServiceAccount(reader)
+def mutating(context: AdmissionContext) -> MutatingPlugin:
+    return ServiceAccount(context.reader)

@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#taintnodesbycondition
 """
 
-from master.api.admission.protocol import AdmissionPlugin, AdmissionRequest, ObjectReader
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin
 from master.client.protocol import Json
 
 ORDER = 50
@@ -21,5 +21,5 @@ class TaintNodesByCondition:
             spec["taints"] = [*taints, {"key": _NOT_READY, "effect": "NoSchedule"}]
 
 
-def plugin(_reader: ObjectReader) -> AdmissionPlugin:
+def mutating(_context: AdmissionContext) -> MutatingPlugin:
     return TaintNodesByCondition()

@@ -1,11 +1,12 @@
 """What admission adds to a pod, and what it refuses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from master.api.admission.chain import AdmissionChain
-from master.api.admission.protocol import AdmissionRequest, Operation
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, Operation
 from master.client.errors import StatusError
 from master.client.protocol import ResourceRef
 
@@ -27,11 +28,18 @@ class Objects:
         going = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if name == self._terminating else {}
         return {"metadata": {"name": name, **going}}
 
+    async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
+        return ()
+
+
+def chain(objects: Objects) -> AdmissionChain:
+    return AdmissionChain(AdmissionContext(reader=objects))
+
 
 async def admitted(objects: Objects, spec: Json | None = None, old: Json | None = None) -> Json:
     operation: Operation = "UPDATE" if old else "CREATE"
     obj: Json = {"metadata": {"name": "p"}, "spec": spec or {}}
-    await AdmissionChain(objects).admit(AdmissionRequest(operation, PODS, "Pod", "a", "p", old=old), obj)
+    await chain(objects).admit(AdmissionRequest(operation, PODS, "Pod", "a", "p", old=old), obj)
     admitted_spec: Json = obj["spec"]
     return admitted_spec
 
@@ -92,11 +100,11 @@ async def test_system_priority_classes_are_known() -> None:
 @pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
 async def test_the_system_s_namespaces_may_not_be_deleted(name: str) -> None:
     with pytest.raises(StatusError, match="this namespace may not be deleted"):
-        await AdmissionChain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", name), {})
+        await chain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", name), {})
 
 
 async def test_other_namespaces_may() -> None:
-    await AdmissionChain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", "team"), {})
+    await chain(Objects()).admit(AdmissionRequest("DELETE", NAMESPACES, "Namespace", "", "team"), {})
 
 
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -112,7 +120,7 @@ NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 )
 async def test_a_new_node_takes_no_pods_before_it_is_ready(given: Json, expected: list[Json]) -> None:
     obj: Json = {"metadata": {"name": "n"}, "spec": given}
-    await AdmissionChain(Objects()).admit(AdmissionRequest("CREATE", ResourceRef("", "v1", "nodes"), "Node", "", "n"), obj)
+    await chain(Objects()).admit(AdmissionRequest("CREATE", ResourceRef("", "v1", "nodes"), "Node", "", "n"), obj)
     assert obj["spec"]["taints"] == expected
 
 
@@ -120,5 +128,5 @@ async def test_a_node_that_exists_is_tainted_by_nobody_here() -> None:
     old: Json = {"metadata": {"name": "n"}, "spec": {}}
     request = AdmissionRequest("UPDATE", ResourceRef("", "v1", "nodes"), "Node", "", "n", old=old)
     obj: Json = {"metadata": {"name": "n"}, "spec": {}}
-    await AdmissionChain(Objects()).admit(request, obj)
+    await chain(Objects()).admit(request, obj)
     assert obj["spec"] == {}

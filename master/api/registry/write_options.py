@@ -1,0 +1,31 @@
+"""What comes with a write beside its body: for whom it is done, and how. Made by HTTP for each request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from master.api.auth.protocol import AUTHENTICATED, MASTERS, UserInfo
+from master.client.protocol import Json
+
+#: Who writes in process: controllers, scheduler, fleet.
+MASTER_USER = UserInfo("system:wherry-master", groups=(MASTERS, AUTHENTICATED))
+
+#: Gives a body in the form of the schema of this name, as it is to be stored. Raises StatusError 400 or 422.
+Check = Callable[[str, Json], Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """`check` None: the schema's own normalisation. `field_manager` "": derived by the API from who writes.
+
+    `force`: a server-side apply takes fields that others own.
+    """
+
+    user: UserInfo = MASTER_USER
+    dry_run: bool = False
+    check: Check | None = None
+    field_manager: str = ""
+    force: bool = False
+
+
+#: A write by what runs inside the master.
+IN_PROCESS = WriteOptions()
