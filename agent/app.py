@@ -13,8 +13,6 @@ non-zero exit code; systemd starts it anew.
 import asyncio
 import logging
 import os
-import signal
-from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import uvloop
@@ -32,7 +30,6 @@ from agent.link.link import Link, LinkParts
 from agent.link.outbox import Outbox
 from agent.link.receiver import NodeIdentity, Receiver
 from agent.link.rejections import Rejections
-from agent.link.session import Broker
 from agent.network.pod_network import PodNetwork
 from agent.proxy.kube_proxy import KubeProxy
 from agent.runtime.docker import DockerRuntime
@@ -41,6 +38,8 @@ from agent.settings import AgentSettings, InvalidSettings
 from proto import sealing
 from proto.daemon import logs
 from proto.daemon.notify import Notifier
+from proto.daemon.process import lasting, run_until_signal
+from proto.mqtt_session import BrokerEndpoint
 from proto.signing import Verifier
 from proto.topics import Topics, node_user
 from proto.version import VERSION
@@ -49,10 +48,6 @@ _LOG = logging.getLogger(__name__)
 
 #: Errors that say what the operator must change: told in one line, without a traceback.
 _OPERATOR_ERRORS = (CannotListen, CheckpointUnusable, InvalidSettings)
-
-
-class PartEnded(Exception):
-    """A part that must run as long as the agent returned by itself."""
 
 
 def main(settings: AgentSettings) -> int:
@@ -92,33 +87,15 @@ def _read_keys(settings: AgentSettings) -> tuple[bytes, bytes]:
 
 
 async def _run(settings: AgentSettings, signing_key: bytes, sealing_key: bytes) -> int:
-    code = 0
-    stopping = asyncio.Event()
     notifier = Notifier()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(Agent(settings, signing_key, sealing_key, notifier).run(), name="agent")
-            waiting = group.create_task(stopping.wait(), name="signals")
-            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
-            notifier.stopping()
-            waiting.cancel()
-            if not running.done():
-                _LOG.info("stopping; containers go on")
-                running.cancel()
-    except* _OPERATOR_ERRORS as errors:
-        code = 1
-        for error in _leaves(errors):
-            _LOG.error("the agent cannot run: %s", error)
-    except* Exception as errors:  # noqa: BLE001 - told, then the process ends
-        code = 1
-        for error in _leaves(errors):
-            _LOG.critical("a part of the agent died", exc_info=error)
-    if not code:
-        _LOG.info("stopped")
-    return code
+    return await run_until_signal(
+        Agent(settings, signing_key, sealing_key, notifier).run(),
+        name="agent",
+        notifier=notifier,
+        log=_LOG,
+        operator_errors=_OPERATOR_ERRORS,
+        stopping="stopping; containers go on",
+    )
 
 
 class Agent:
@@ -195,7 +172,7 @@ class Agent:
                 ("link", link.run()),
                 ("health server", server.run()),
             ):
-                parts.create_task(_lasting(name, part), name=name)
+                parts.create_task(lasting(name, part), name=name)
             self._notifier.ready(f"node {settings.node_name}, health on port {port}")
             _LOG.info("ready", extra={"port": port, "pods": len(desired.pods)})
 
@@ -225,7 +202,7 @@ class Agent:
         return Link(
             LinkParts(
                 identity=self._identity,
-                broker=Broker(
+                broker=BrokerEndpoint(
                     host=settings.broker.host,
                     port=settings.broker.port,
                     user=node_user(settings.node_name),
@@ -244,16 +221,3 @@ class Agent:
             ),
             registry=self._registry,
         )
-
-
-async def _lasting(name: str, part: Awaitable[None]) -> None:
-    await part
-    raise PartEnded(f"{name} ended by itself")
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -13,9 +13,8 @@ import gc
 import ipaddress
 import logging
 import os
-import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -41,7 +40,6 @@ from master.fleet.epoch import next_epoch
 from master.fleet.fleet import Fleet, FleetSettings
 from master.fleet.join import JoinSettings, NodeJoiner
 from master.fleet.publisher import ClusterOrder
-from master.fleet.session import BrokerEndpoint
 from master.host import default_address, host_names
 from master.informer import Informers
 from master.pki import cluster as cluster_pki
@@ -56,7 +54,9 @@ from master.store.protocol import StoreBackend, StoreError
 from master.store.sqlite import SQLiteStore
 from proto.daemon import logs
 from proto.daemon.notify import Notifier
+from proto.daemon.process import lasting, run_until_signal
 from proto.daemon.settings import InvalidSettings
+from proto.mqtt_session import BrokerEndpoint
 from proto.signing import Signer
 from proto.topics import Topics
 from proto.version import VERSION
@@ -68,10 +68,6 @@ log = logging.getLogger(__name__)
 _GC_THRESHOLDS = (10_000, 20, 50)
 #: Errors that say what the operator must change: told in one line, without a traceback.
 _OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError)
-
-
-class PartEnded(Exception):
-    """A part that must run as long as the master returned by itself."""
 
 
 def main(settings: MasterSettings) -> int:
@@ -103,33 +99,10 @@ def _prepare(settings: MasterSettings) -> tuple[MasterSettings, ClusterPki]:
 
 
 async def _run(settings: MasterSettings, pki: ClusterPki) -> int:
-    code = 0
-    stopping = asyncio.Event()
     notifier = Notifier()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(Master(settings, pki, notifier).run(), name="master")
-            waiting = group.create_task(stopping.wait(), name="signals")
-            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
-            notifier.stopping()
-            waiting.cancel()
-            if not running.done():
-                log.info("stopping")
-                running.cancel()
-    except* _OPERATOR_ERRORS as group_:
-        code = 1
-        for error in _leaves(group_):
-            log.error("the master cannot run: %s", error)
-    except* Exception as group_:
-        code = 1
-        for error in _leaves(group_):
-            log.critical("a part of the master died", exc_info=error)
-    if not code:
-        log.info("stopped")
-    return code
+    return await run_until_signal(
+        Master(settings, pki, notifier).run(), name="master", notifier=notifier, log=log, operator_errors=_OPERATOR_ERRORS
+    )
 
 
 class Master:
@@ -151,10 +124,10 @@ class Master:
         async with _opened(SQLiteStore(settings.data_path / "store.db")) as store, asyncio.TaskGroup() as base:
             epoch = await next_epoch(store)
             cache = WatchCache(store)
-            base.create_task(_lasting("watch cache", cache.run()), name="watch cache")
+            base.create_task(lasting("watch cache", cache.run()), name="watch cache")
             broker = self._broker(pki, topics)
             if broker is not None:
-                base.create_task(_lasting("broker", broker.run()), name="broker")
+                base.create_task(lasting("broker", broker.run()), name="broker")
             base.create_task(self._notifier.run(), name="systemd watchdog")  # ends at once where systemd does not watch
             await cache.synced()
             api = self._api_settings()
@@ -162,7 +135,7 @@ class Master:
             await registry.open()
             await bootstrap(registry, api)
             expiry = EventExpiry(registry, cache, ttl_seconds=self._settings.event_ttl_seconds)
-            base.create_task(_lasting("event expiry", expiry.run()), name="event expiry")
+            base.create_task(lasting("event expiry", expiry.run()), name="event expiry")
             await self._run_parts(registry, api, topics=topics, epoch=epoch, broker=broker)
 
     async def _run_parts(
@@ -197,15 +170,15 @@ class Master:
             ),
         )
         async with asyncio.TaskGroup() as parts:
-            parts.create_task(_lasting("informers", informers.run()), name="informers")
+            parts.create_task(lasting("informers", informers.run()), name="informers")
             for recorder in self._recorders:
-                parts.create_task(_lasting("event recorder", recorder.run()), name="event recorder")
+                parts.create_task(lasting("event recorder", recorder.run()), name="event recorder")
             for controller in controllers:
-                parts.create_task(_lasting(controller.name, controller.run()), name=controller.name)
-            parts.create_task(_lasting("scheduler", scheduler.run()), name="scheduler")
-            parts.create_task(_lasting("fleet", fleet.run()), name="fleet")
+                parts.create_task(lasting(controller.name, controller.run()), name=controller.name)
+            parts.create_task(lasting("scheduler", scheduler.run()), name="scheduler")
+            parts.create_task(lasting("fleet", fleet.run()), name="fleet")
             async with asyncio.TaskGroup() as front:
-                front.create_task(_lasting("api", server.run()), name="api")
+                front.create_task(lasting("api", server.run()), name="api")
                 await server.started.wait()
                 await informers.synced()
                 _settle_memory()
@@ -303,11 +276,6 @@ def _settle_memory() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
-async def _lasting(name: str, part: Awaitable[None]) -> None:
-    await part
-    raise PartEnded(f"{name} ended by itself")
-
-
 @asynccontextmanager
 async def _opened(store: StoreBackend) -> AsyncIterator[StoreBackend]:
     await store.open()
@@ -347,11 +315,3 @@ def _endpoint_address(advertised_: str) -> str:
         if not (address.is_loopback or address.is_unspecified):
             return text
     return ""
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    """The exceptions inside nested groups."""
-    leaves: list[Exception] = []
-    for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves

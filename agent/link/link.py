@@ -22,17 +22,20 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from agent.desired import DesiredState
-from agent.link.delivery import Delivery
 from agent.link.outbox import Outbox, Report
 from agent.link.receiver import NodeIdentity, Outcome, Receiver
 from agent.link.rejections import Rejections
-from agent.link.session import Broker, Session, SessionLost, Will, connect
 from agent.link.streams import StreamHandler, StreamIds, Streams
+from proto.delivery import Delivery
 from proto.messages import Heartbeat, Hello, Message, Offline, encode
+from proto.mqtt_session import BrokerEndpoint, Session, SessionLimits, SessionLost, Will, connect
 from proto.version import VERSION
 
 _LOG = logging.getLogger(__name__)
 
+#: Seconds that the broker waits before it publishes the Last Will.
+WILL_DELAY_SECONDS = 2
+SESSION_LIMITS = SessionLimits(keepalive_seconds=10, exchange_seconds=10.0, inbox_messages=32_768, batch_messages=256)
 #: Reconnects wait a random time up to a bound that doubles from the first to the second of these (seconds).
 BACKOFF_FIRST, BACKOFF_LAST = 0.5, 8.0
 #: A session that lasted so long (seconds) makes the next reconnect start at the first bound again.
@@ -62,7 +65,7 @@ class LinkParts:
     """What the link connects. `node_object` tells the Node as the kubelet knows it; `boot_id` is the kernel's."""
 
     identity: NodeIdentity
-    broker: Broker
+    broker: BrokerEndpoint
     receiver: Receiver
     outbox: Outbox
     desired: DesiredState
@@ -121,9 +124,9 @@ class Link:
     async def _session(self) -> None:
         """Raises SessionLost, alone or in a group."""
         parts, identity = self._parts, self._parts.identity
-        will = Will(self._up("offline"), self._pack(Offline()))
+        will = Will(self._up("offline"), self._pack(Offline()), WILL_DELAY_SECONDS)
         filters = [identity.topics.shared_filter, identity.topics.node_filter(identity.name)]
-        async with connect(parts.broker, will=will, filters=filters) as session:
+        async with connect(parts.broker, filters=filters, limits=SESSION_LIMITS, will=will) as session:
             _LOG.info("connected to the broker", extra={"broker": f"{parts.broker.host}:{parts.broker.port}"})
             self.problem = ""
             self._connected.set(1)

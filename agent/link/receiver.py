@@ -22,10 +22,10 @@ from typing import TypeVar
 
 from agent.checkpoint.checkpoint import Checkpoint
 from agent.desired import Change, DesiredState
-from agent.link.delivery import Delivery
 from agent.link.held import NODE, SHARED, Held, Holdings, Index, Scope, digest, index_of, scope_of
 from agent.link.objects import Ordered, check_topic, decode_object, exists_or_is_gone, put, remove
 from agent.link.rejections import Rejections
+from proto.delivery import Delivery
 from proto.envelope import Envelope, MalformedMessage
 from proto.messages import DesiredIndex, InventoryEntry, Leader, Message, NodeOrder, ObjectOrder, decode
 from proto.ordering import Ordering

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
-from agent.link.delivery import Delivery
 from agent.link.rejections import Rejections
-from agent.link.session import Session, SessionLost
+from proto.delivery import Delivery
 from proto.envelope import Envelope, MalformedMessage
 from proto.messages import Message, StreamClose, StreamOpen, decode, encode
+from proto.mqtt_session import Session, SessionLost
 from proto.signing import Forged, Verifier
 from proto.stream import Stream, StreamBroken
 from proto.topics import Topics

@@ -19,16 +19,17 @@ from master.fleet.pods import PodWriter
 from master.fleet.publisher import ClusterOrder, Publisher
 from master.fleet.rejections import Rejections
 from master.fleet.returns import Returns
-from master.fleet.session import BrokerEndpoint, Session, SessionLost, connect
 from master.fleet.streams import FleetStreams
 from master.fleet.view import FleetView
 from master.informer.informer import Informers
 from proto.messages import Message
+from proto.mqtt_session import BrokerEndpoint, Session, SessionLimits, SessionLost, connect
 from proto.signing import Signer
 from proto.topics import Topics
 
 log = logging.getLogger(__name__)
 
+_SESSION_LIMITS = SessionLimits(keepalive_seconds=15, exchange_seconds=20.0, inbox_messages=65_536, batch_messages=512)
 #: Seconds between two tries to connect, doubling from the first to the second, with jitter.
 _BACKOFF_FIRST, _BACKOFF_LAST = 0.1, 5.0
 #: Seconds between two announcements after messages of nodes were dropped.
@@ -111,7 +112,7 @@ class Fleet:
 
     async def _session(self) -> None:
         """One session. Raises SessionLost, alone or in a group."""
-        async with connect(self._settings.broker, [self._topics.up_filter]) as session:
+        async with connect(self._settings.broker, filters=[self._topics.up_filter], limits=_SESSION_LIMITS) as session:
             log.info("connected to the broker", extra={"epoch": self._settings.epoch})
             self.problem = ""
             self._connected = True

@@ -16,11 +16,11 @@ from master.fleet.pods import PodWriter
 from master.fleet.publisher import Publisher
 from master.fleet.rejections import Rejections
 from master.fleet.returns import Returns
-from master.fleet.session import Arrival
 from master.fleet.streams import FleetStreams
 from master.fleet.view import FleetView
 from master.informer.workers import run_workers
 from master.informer.workqueue import WorkQueue
+from proto.delivery import Delivery
 from proto.envelope import Envelope, MalformedMessage
 from proto.messages import EventReport, Heartbeat, Hello, Message, NodeStatusReport, Offline, PodStatusReport, decode
 from proto.topics import Topics
@@ -71,23 +71,25 @@ class Intake:
         """Write to the API what came in, until cancelled."""
         await run_workers(self._queue, self._reconcile, workers=_WORKERS, name="fleet-intake")
 
-    async def take(self, arrivals: Sequence[Arrival]) -> None:
-        """Take in a batch."""
-        for arrival in arrivals:
-            parsed = self._topics.parse_up(arrival.topic)
+    async def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Take in a batch. What the broker kept is a copy of something old: nodes say it again."""
+        for delivery in deliveries:
+            if delivery.retained:
+                continue
+            parsed = self._topics.parse_up(delivery.topic)
             if parsed is None:
-                self._parts.rejections.note("topic", arrival.topic, "not a node's topic")
+                self._parts.rejections.note("topic", delivery.topic, "not a node's topic")
                 continue
             node, what, stream = parsed
             try:
-                message = decode(Envelope.unpack(arrival.payload))
+                message = decode(Envelope.unpack(delivery.payload))
                 if what == "streams":
                     self._parts.liveness.heard(node)
                     await self._parts.streams.deliver(node, stream, message)
                 else:
                     self._sort(node, what, message)
             except MalformedMessage as error:
-                self._parts.rejections.note("malformed", arrival.topic, error)
+                self._parts.rejections.note("malformed", delivery.topic, error)
 
     def _sort(self, node: str, what: str, message: Message) -> None:
         """Raises MalformedMessage."""

@@ -19,12 +19,12 @@ from prometheus_client import Counter
 
 from master.client.events import EventRecorder
 from master.fleet.outgoing import Order, Outgoing
-from master.fleet.session import Session, SessionLost
 from master.fleet.view import SEALING_KEY_ANNOTATION, SHARED, FleetView
 from master.informer.workers import run_workers
 from master.informer.workqueue import WorkQueue
 from proto.envelope import MAX_ENVELOPE_BYTES
 from proto.messages import InventoryEntry, Leader, Message, NodeOrder, ObjectOrder, encode
+from proto.mqtt_session import Session, SessionLost
 from proto.sealing import seal_object
 from proto.signing import Signer
 from proto.topics import Topics

@@ -13,8 +13,8 @@ import msgspec
 
 from master.client.errors import StatusError
 from master.fleet.liveness import Liveness
-from master.fleet.session import SessionLost
 from proto.messages import Message, StreamClose, StreamFrame, StreamOpen
+from proto.mqtt_session import SessionLost
 from proto.stream import Stream, StreamBroken
 from proto.topics import Topics
 

@@ -24,7 +24,6 @@ from agent.link.link import Link, LinkParts
 from agent.link.outbox import Outbox
 from agent.link.receiver import NodeIdentity, Receiver
 from agent.link.rejections import Rejections
-from agent.link.session import Broker
 from master import settings as master_settings
 from master.cli.api import AdminApi, admin_api
 from master.cli.errors import CommandError
@@ -32,6 +31,7 @@ from master.cli.token import token_secret
 from master.pki import cluster
 from master.pki.names import api_url
 from proto.messages import StreamOpen
+from proto.mqtt_session import BrokerEndpoint
 from proto.sealing import public_key
 from proto.signing import Verifier
 from proto.stream import Stream
@@ -269,7 +269,7 @@ async def node_running(master: MasterProcess, name: str, folder: Path) -> AsyncI
         link = Link(
             LinkParts(
                 identity=identity,
-                broker=Broker(
+                broker=BrokerEndpoint(
                     settings["broker"]["host"],
                     settings["broker"]["port"],
                     node_user(name),

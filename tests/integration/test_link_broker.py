@@ -17,7 +17,6 @@ from agent.link.link import Link, LinkParts
 from agent.link.outbox import Outbox
 from agent.link.receiver import NodeIdentity, Receiver
 from agent.link.rejections import Rejections
-from agent.link.session import Broker
 from proto.messages import (
     EventReport,
     Hello,
@@ -30,6 +29,7 @@ from proto.messages import (
     StreamOpen,
     encode,
 )
+from proto.mqtt_session import BrokerEndpoint
 from proto.sealing import generate_key, public_key
 from proto.signing import Signer, Verifier
 from proto.stream import Stream, StreamBroken
@@ -102,7 +102,7 @@ async def agent_on(broker: Mosquitto, signer: Signer, folder: Path, sealing_key:
         link = Link(
             LinkParts(
                 identity=identity,
-                broker=Broker("127.0.0.1", broker.port, user_of(NODE), certificate, key, broker.authority.ca),
+                broker=BrokerEndpoint("127.0.0.1", broker.port, user_of(NODE), certificate, key, broker.authority.ca),
                 receiver=receiver,
                 outbox=outbox,
                 desired=desired,

@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from agent.checkpoint.checkpoint import Checkpoint
 from agent.desired import DesiredState
-from agent.link.delivery import Delivery
 from agent.link.receiver import NodeIdentity, Receiver
 from agent.link.rejections import Rejections
 from proto import sealing
+from proto.delivery import Delivery
 from proto.messages import DesiredIndex, IndexEntry, Leader, Message, ObjectOrder, encode
 from proto.sealing import seal_object
 from proto.signing import Signer, Verifier

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from agent.checkpoint.record import file_name
 from agent.desired import Change
-from agent.link.delivery import Delivery
 from proto import sealing
+from proto.delivery import Delivery
 from proto.messages import Heartbeat, NodeOrder, ObjectOrder
 from tests.unit.agent.link.orders import (
     NODE,

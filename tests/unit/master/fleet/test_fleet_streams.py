@@ -4,9 +4,9 @@ import pytest
 
 from master.client.errors import StatusError
 from master.fleet.liveness import Liveness
-from master.fleet.session import SessionLost
 from master.fleet.streams import FleetStreams
 from proto.messages import Message, StreamClose, StreamFrame, StreamOpen
+from proto.mqtt_session import SessionLost
 from proto.stream import StreamBroken
 from proto.topics import Topics
 

@@ -1,4 +1,4 @@
-"""What the session hands on: one MQTT message, without MQTT."""
+"""What an MQTT session hands on: one message, without MQTT."""
 
 from dataclasses import dataclass
 
