@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from master.api.auth.protocol import UserInfo
-from master.api.registry.write_options import MASTER_USER
+from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
 from master.client.protocol import Json, ResourceRef
 
 Operation = Literal["CREATE", "UPDATE", "DELETE"]
@@ -17,7 +17,10 @@ Operation = Literal["CREATE", "UPDATE", "DELETE"]
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """One write. `old` is None for a creation; `name` is "" when it will be generated; `user` is who writes."""
+    """One write. `old` is None for a creation; `name` is "" when it will be generated; `user` is who writes.
+
+    `warn` tells the client something without refusing its write.
+    """
 
     operation: Operation
     resource: ResourceRef
@@ -28,6 +31,7 @@ class AdmissionRequest:
     old: Json | None = None
     user: UserInfo = MASTER_USER
     dry_run: bool = False
+    warn: Warn = unheard
 
 
 class ObjectReader(Protocol):
@@ -39,6 +43,23 @@ class ObjectReader(Protocol):
 
     async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
         """The newest known version of all objects of a namespace, or of all namespaces. The caller's own."""
+        ...
+
+
+class ObjectWriter(Protocol):
+    """Writes other objects that a decision changes: a quota's usage. The registry itself."""
+
+    async def update(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        name: str,
+        body: Json,
+        options: WriteOptions = IN_PROCESS,
+        *,
+        subresource: str = "",
+    ) -> bytes:
+        """Compare-and-set when the body has metadata.resourceVersion. Raises StatusError, 409 when the object is newer."""
         ...
 
 
@@ -63,6 +84,7 @@ class AdmissionContext:
     """What plugins are made with."""
 
     reader: ObjectReader
+    writer: ObjectWriter
 
 
 #: Each module in `plugins` has `ORDER: int` (lower runs first) and one or both of the factories `mutating` and `validating`.

@@ -14,6 +14,7 @@ from master.api.http.negotiation import accepted
 from master.api.http.protocols import StreamingHandler
 from master.api.http.request_info import RequestInfo
 from master.api.http.responses import encoded
+from master.api.http.warnings import recorder
 from master.api.http.watches import WatchResponder, is_true
 from master.api.http.watches import parse as parse_watch
 from master.api.http.writes import Writes
@@ -155,7 +156,7 @@ class Resources:
         wanted = accepted(request.headers.get("Accept", ""))
         dry_run = _dry_run(request)
         body, check = await self._body(request, info, kind)
-        options = WriteOptions(user=user, dry_run=dry_run, check=check.check)
+        options = WriteOptions(user=user, dry_run=dry_run, check=check.check, warn=recorder(request).add)
         registry = self._registry
         if info.subresource == "eviction":
             checked = check.check(EVICTION, body)
@@ -174,7 +175,7 @@ class Resources:
         wanted = accepted(request.headers.get("Accept", ""))
         dry_run = _dry_run(request)
         body, check = await self._body(request, info, kind)
-        options = WriteOptions(user=user, dry_run=dry_run, check=check.check)
+        options = WriteOptions(user=user, dry_run=dry_run, check=check.check, warn=recorder(request).add)
         raw = await self._writes.finish(
             self._registry.update(info.ref, info.namespace, info.name, body, options, subresource=info.subresource)
         )
@@ -193,7 +194,7 @@ class Resources:
         if not isinstance(patch, list if patch_type == "application/json-patch+json" else dict):
             raise bad_request("error decoding patch: json: cannot unmarshal the patch into Go value of its type")
         check = FieldValidation.of(request, self._registry.schemas, kind=kind.kind, version=kind.version)
-        options = WriteOptions(user=user, dry_run=dry_run, check=check.check_patched)
+        options = WriteOptions(user=user, dry_run=dry_run, check=check.check_patched, warn=recorder(request).add)
         raw = await self._writes.finish(
             self._registry.patch(info.ref, info.namespace, info.name, patch_type, patch, options, subresource=info.subresource)
         )
@@ -204,7 +205,9 @@ class Resources:
     async def _delete(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         options = await self._delete_options(request)
-        raw = await self._writes.finish(self._registry.delete(info.ref, info.namespace, info.name, options, user=user))
+        raw = await self._writes.finish(
+            self._registry.delete(info.ref, info.namespace, info.name, options, user=user, warn=recorder(request).add)
+        )
         raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 
@@ -212,7 +215,9 @@ class Resources:
         wanted = accepted(request.headers.get("Accept", ""))
         options = await self._delete_options(request)
         query = self._list_query(request, kind)
-        page = await self._writes.finish(self._registry.delete_collection(kind, info.namespace, query, options, user=user))
+        page = await self._writes.finish(
+            self._registry.delete_collection(kind, info.namespace, query, options, user=user, warn=recorder(request).add)
+        )
         raw = page_in_form(kind, page, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 

@@ -8,6 +8,7 @@ import yaml
 from aiohttp import web
 
 from master.api.http.negotiation import media_types
+from master.api.http.warnings import warning_header
 from master.client.errors import StatusError
 from master.client.protocol import Json
 
@@ -43,7 +44,7 @@ async def encoded(
         fields["Vary"] = "Accept-Encoding"
     response = web.Response(body=raw, status=code, headers=fields)
     for warning in warnings or ():
-        response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
+        response.headers.add("Warning", warning_header(warning))
     return response
 
 
@@ -77,8 +78,3 @@ def _codings(request: web.Request) -> set[str]:
 def _gzip(raw: bytes) -> bytes:
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     return compressor.compress(raw) + compressor.flush()
-
-
-def _quoted(text: str) -> str:
-    """A warning's text inside a quoted string: no line breaks, no raw quotes (RFC 7234, 5.5)."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')

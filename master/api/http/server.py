@@ -26,6 +26,7 @@ from master.api.http.request_info import RequestInfo, parse
 from master.api.http.resources import STREAMING, Resources
 from master.api.http.responses import error_response
 from master.api.http.system_paths import SystemPaths
+from master.api.http.warnings import send as send_warnings
 from master.api.http.watches import is_true
 from master.api.http.writes import Writes
 from master.api.settings import ApiSettings
@@ -150,6 +151,7 @@ class ApiServer:
         finally:
             if self._resources.serves(info):
                 self._metrics.observe(info, code, None if long_running else time.monotonic() - began)
+        send_warnings(request, response)
         return response
 
     async def _answer(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:

@@ -40,6 +40,11 @@ def no_validation(obj: Json, old: Json | None) -> list[Cause]:
     return []
 
 
+def no_warnings(obj: Json, old: Json | None) -> Sequence[str]:
+    """The hook of a kind that warns of nothing."""
+    return ()
+
+
 def same_object(obj: Json) -> Json:
     """The conversion of a kind that is stored as it is shown."""
     return obj
@@ -57,6 +62,7 @@ class Kind:
     `definition`: its schema's name ("io.k8s.api.core.v1.Pod"). `subresources`: names below an object ("status", "scale").
     `field_selectors`: what a field selector may ask for beyond metadata.name and metadata.namespace, and how to read it.
     `validate` and `validate_status` return every field's error; metadata is theirs to check too.
+    `warnings`: what a client is told of a valid object (a deprecated field); `old` is None on create.
     `stored_as`: the resource that this one is only another view of (events.k8s.io's Event of core's); `to_stored` and
     `from_stored` convert between the views and never change their argument.
     """
@@ -75,6 +81,7 @@ class Kind:
     default: Callable[[Json], None] = no_change
     validate: Callable[[Json, Json | None], list[Cause]] = no_validation
     validate_status: Callable[[Json, Json | None], list[Cause]] = no_validation
+    warnings: Callable[[Json, Json | None], Sequence[str]] = no_warnings
     prepare_for_create: Callable[[Json], None] = no_change
     prepare_for_update: Callable[[Json, Json], None] = no_carry_over
     prepare_for_status_update: Callable[[Json, Json], None] = no_carry_over

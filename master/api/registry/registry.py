@@ -33,7 +33,7 @@ from master.api.registry.storage import Storage, Stored, encode, key_of, prefix_
 from master.api.registry.strategies.registry import STRATEGIES
 from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.watching import ObjectWatch, open_watch, shown
-from master.api.registry.write_options import IN_PROCESS, MASTER_USER, WriteOptions
+from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
 from master.api.schema.schemas import Schemas, TypeMismatch
 from master.client.errors import StatusError, bad_request, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType, RawEvent, RawList, ResourceRef
@@ -61,7 +61,7 @@ class Registry:
         self.storage = Storage(store, cache)
         self._cache = cache
         self._lister = Lister(cache)
-        self._admission = AdmissionChain(AdmissionContext(reader=self.storage))
+        self._admission = AdmissionChain(AdmissionContext(reader=self.storage, writer=self))
         self._allocators = allocators
 
     async def open(self) -> None:
@@ -142,11 +142,22 @@ class Registry:
         kind.prepare_for_create(obj)
         kind.default(obj)
         name = obj["metadata"].get("name", "")
-        request = AdmissionRequest("CREATE", resource, kind.kind, namespace, name, user=options.user, dry_run=options.dry_run)
+        request = AdmissionRequest(
+            "CREATE",
+            resource,
+            kind.kind,
+            namespace,
+            name,
+            user=options.user,
+            dry_run=options.dry_run,
+            warn=options.warn,
+        )
         await self._admission.admit(request, obj)
         causes = kind.validate(obj, None)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
+        for warning in kind.warnings(obj, None):
+            options.warn(warning)
         await self._admission.validate(request, obj)
         for attempt in range(_NAME_ATTEMPTS):
             try:
@@ -231,13 +242,22 @@ class Registry:
         options: DeleteOptions,
         *,
         user: UserInfo = MASTER_USER,
+        warn: Warn = unheard,
     ) -> bytes:
         kind = self.kind(resource)
         for attempt in range(_ATTEMPTS):
             stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
             check_preconditions(kind, stored.obj, uid=options.uid, resource_version=options.resource_version)
             request = AdmissionRequest(
-                "DELETE", resource, kind.kind, namespace, name, old=stored.obj, user=user, dry_run=options.dry_run
+                "DELETE",
+                resource,
+                kind.kind,
+                namespace,
+                name,
+                old=stored.obj,
+                user=user,
+                dry_run=options.dry_run,
+                warn=warn,
             )
             await self._admission.admit(request, stored.obj)
             await self._admission.validate(request, stored.obj)
@@ -259,13 +279,20 @@ class Registry:
         raise updated_elsewhere(kind, name)
 
     async def delete_collection(
-        self, kind: Kind, namespace: str, query: ListQuery, options: DeleteOptions, *, user: UserInfo = MASTER_USER
+        self,
+        kind: Kind,
+        namespace: str,
+        query: ListQuery,
+        options: DeleteOptions,
+        *,
+        user: UserInfo = MASTER_USER,
+        warn: Warn = unheard,
     ) -> Page:
         """Delete each object of a list; what is gone already is fine. The page is what was found before."""
         page = await self._lister.list(kind, namespace, query)
         for cached in page.objects:
             try:
-                await self.delete(kind.resource, cached.namespace, cached.name, options, user=user)
+                await self.delete(kind.resource, cached.namespace, cached.name, options, user=user, warn=warn)
             except StatusError as error:
                 if error.code != 404:
                     raise
@@ -277,7 +304,7 @@ class Registry:
         """pods/eviction: delete a pod as its (checked) Eviction says. PodDisruptionBudgets are not served yet."""
         check_name(name, body.get("metadata") or {})
         wanted = delete_options(body.get("deleteOptions") or {}, dry_run=options.dry_run)
-        await self.delete(resource, namespace, name, wanted, user=options.user)
+        await self.delete(resource, namespace, name, wanted, user=options.user, warn=options.warn)
         return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 
     # How it is done
@@ -308,11 +335,15 @@ class Registry:
             old,
             user=options.user,
             dry_run=options.dry_run,
+            warn=options.warn,
         )
         await self._admission.admit(request, obj)
         causes = strategy.validate(kind, obj, old)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
+        if not subresource:
+            for warning in kind.warnings(obj, old):
+                options.warn(warning)
         await self._admission.validate(request, obj)
         reservation = self._reserve(kind, obj, old) if not subresource else None
         if options.dry_run or obj == old:

@@ -9,8 +9,15 @@ from master.client.protocol import Json
 #: Who writes in process: controllers, scheduler, fleet.
 MASTER_USER = UserInfo("system:wherry-master", groups=(MASTERS, AUTHENTICATED))
 
+#: Tells the client something about its write that is no error. HTTP sends it as a Warning header.
+Warn = Callable[[str], None]
+
 #: Gives a body in the form of the schema of this name, as it is to be stored. Raises StatusError 400 or 422.
 Check = Callable[[str, Json], Json]
+
+
+def unheard(text: str) -> None:
+    """The warnings of a write in process: nobody reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,7 @@ class WriteOptions:
     check: Check | None = None
     field_manager: str = ""
     force: bool = False
+    warn: Warn = unheard
 
 
 #: A write by what runs inside the master.

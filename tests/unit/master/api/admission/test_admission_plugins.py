@@ -32,8 +32,15 @@ class Objects:
         return ()
 
 
+class Unwritten:
+    """An ObjectWriter that nobody may use."""
+
+    async def update(self, *_: object, **__: object) -> bytes:
+        raise AssertionError("nothing is written here")
+
+
 def chain(objects: Objects) -> AdmissionChain:
-    return AdmissionChain(AdmissionContext(reader=objects))
+    return AdmissionChain(AdmissionContext(reader=objects, writer=Unwritten()))
 
 
 async def admitted(objects: Objects, spec: Json | None = None, old: Json | None = None) -> Json:
