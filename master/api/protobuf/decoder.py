@@ -113,7 +113,17 @@ def _value(kind: str, value: Any, depth: int) -> Any:
         return scalar(value)
     if kind.startswith("items:[]"):
         return [_value(kind[8:], item, depth) for number, item in _fields(_bytes(value)) if number == 1]
+    if kind.startswith("or:"):
+        return _alternative(_message(kind[3:], _bytes(value), depth + 1))
     return _message(kind, _bytes(value), depth + 1)
+
+
+def _alternative(fields: Json) -> Any:
+    """What a schema-or-list or schema-or-bool of a CRD is: the list if it has one, else the schema, else the bool."""
+    for item in fields.values():
+        if isinstance(item, list):
+            return item
+    return fields.get("schema", fields.get("allows"))
 
 
 def _text(value: Any) -> str:

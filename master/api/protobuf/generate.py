@@ -1,6 +1,8 @@
 """Makes `messages.json` from the struct tags of Kubernetes' Go types. A developer's tool; the API never runs it.
 
-    python -m master.api.protobuf.generate <checkout of k8s.io/api> <checkout of k8s.io/apimachinery>
+    python -m master.api.protobuf.generate <api> <apimachinery> <apiextensions-apiserver> <kube-aggregator>
+
+Each argument is a checkout of that repository of k8s.io, all of one release (v0.33.2 now).
 
 Field numbers never change (Kubernetes' API promise), so this is only needed to serve fields of a newer release.
 """
@@ -12,14 +14,19 @@ from pathlib import Path
 
 #: Packages of top-level objects, as folders below k8s.io/api.
 _API = (
-    "core/v1", "apps/v1", "authentication/v1", "authorization/v1", "autoscaling/v1", "autoscaling/v2", "batch/v1",
-    "coordination/v1", "discovery/v1", "events/v1", "networking/v1", "policy/v1", "rbac/v1", "scheduling/v1", "storage/v1",
+    "core/v1", "admissionregistration/v1", "apps/v1", "authentication/v1", "authorization/v1", "autoscaling/v1",
+    "autoscaling/v2", "batch/v1", "certificates/v1", "coordination/v1", "discovery/v1", "events/v1", "flowcontrol/v1",
+    "networking/v1", "node/v1", "policy/v1", "rbac/v1", "scheduling/v1", "storage/v1",
 )  # fmt: skip
 _META = "pkg/apis/meta/v1"
+_EXTENSIONS = "apiextensions/v1"
+_REGISTRATION = "apiregistration/v1"
 
-_STRUCT = re.compile(r"^type (\w+) struct \{$(.*?)^\}", re.MULTILINE | re.DOTALL)
+_STRUCT = re.compile(r"^type (\w+) struct ?\{(?:$(.*?)^)?\}", re.MULTILINE | re.DOTALL)
 _ALIAS = re.compile(r"^type (\w+) (?!struct\b|interface\b|func\b)=?\s*(\S+)\s*$", re.MULTILINE)
 _FIELD = re.compile(r'^\s*(?:(\w+)\s+)?([\w.\[\]*]+)\s+`json:"([^"]*)"[^`]*\bprotobuf:"([^"]*)"')
+#: A field of a type that writes its own JSON: "a schema, or …".
+_ALTERNATIVE = re.compile(r'^\s*\w+\s+([\w.\[\]*]+)\s+`protobuf:"\w+,(\d+),\w+,name=(\w+)"`')
 _IMPORT = re.compile(r'^\s*(?:import )?(\w+)? ?"k8s\.io/(api|apimachinery)/([^"]+)"', re.MULTILINE)
 
 _SCALARS = {
@@ -42,7 +49,7 @@ class Package:
             if file.name.endswith("_test.go") or file.name.startswith("zz_generated") or file.name == "generated.pb.go":
                 continue
             text = file.read_text(encoding="utf-8")
-            self.structs.update({match[1]: match[2] for match in _STRUCT.finditer(text)})
+            self.structs.update({match[1]: match[2] or "" for match in _STRUCT.finditer(text)})
             self.aliases.update({match[1]: match[2] for match in _ALIAS.finditer(text)})
             for alias, root, path in _IMPORT.findall(text):
                 package = "meta/v1" if (root, path) == ("apimachinery", _META) else path
@@ -61,6 +68,11 @@ class Generator:
             return
         fields: dict[str, list[object]] = {}
         self.messages[name] = fields
+        if _is_alternative(package, struct):
+            for match in map(_ALTERNATIVE.match, package.structs[struct].splitlines()):
+                if match is not None:
+                    fields[match[2]] = [match[3], self._kind(package, match[1]), 0]
+            return
         for line in package.structs[struct].splitlines():
             match = _FIELD.match(line)
             if match is None or self._is_alpha(package, match[2]):
@@ -70,6 +82,8 @@ class Generator:
             number = proto_tag.split(",")[1]
             inline = not json_name and (not go_name or "inline" in options)
             kind = self._kind(package, go_type)
+            if ",rep," in proto_tag:
+                kind = kind.removeprefix("items:")
             # Without a pointer, Go writes a zero on the wire too, and leaves it out of JSON when it may.
             zero = "omitempty" in options and not go_type.startswith("*")
             fields[number] = ["" if inline else json_name, kind, int(zero)]
@@ -99,16 +113,26 @@ class Generator:
             meant = package.aliases[name]
             # A named slice is a message with one repeated field on the wire; a named map or scalar is what it stands for.
             return ("items:" if meant.startswith("[]") else "") + self._kind(package, meant)
+        if (package.name, name) == (_EXTENSIONS, "JSON"):
+            return "raw"
         self.add(package, name)
-        return f"{package.name}.{name}"
+        prefix = "or:" if _is_alternative(package, name) else ""
+        return f"{prefix}{package.name}.{name}"
 
 
-def main(api: Path, apimachinery: Path) -> None:
+def _is_alternative(package: Package, struct: str) -> bool:
+    return package.name == _EXTENSIONS and struct.startswith("JSONSchemaPropsOr")
+
+
+def main(api: Path, apimachinery: Path, extensions: Path, aggregator: Path) -> None:
     packages = {name: Package(name, api / name) for name in _API}
+    packages[_EXTENSIONS] = Package(_EXTENSIONS, extensions / "pkg/apis" / _EXTENSIONS)
+    packages[_REGISTRATION] = Package(_REGISTRATION, aggregator / "pkg/apis" / _REGISTRATION)
+    top_level = tuple(packages)
     packages["meta/v1"] = Package("meta/v1", apimachinery / _META)
     packages["meta/v1"].structs["TypeMeta"] = ""
     generator = Generator(packages)
-    for name in _API:
+    for name in top_level:
         package = packages[name]
         for struct, body in package.structs.items():
             if "TypeMeta" in body and not struct.endswith("List"):
@@ -121,4 +145,4 @@ def main(api: Path, apimachinery: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:5]))

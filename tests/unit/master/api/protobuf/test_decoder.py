@@ -109,3 +109,41 @@ def test_no_bytes_whatever_raise_anything_else(raw: bytes) -> None:
             decode_protobuf(body("v1", kind, raw))
         except MalformedProtobuf:
             continue
+
+
+def test_a_definition_s_schema_or_something_else_is_what_was_written() -> None:
+    text = field(5, "string")
+    properties = field(29, field(1, "free") + field(2, field(30, field(1, 1))))
+    properties += field(29, field(1, "typed") + field(2, field(30, field(1, 0) + field(2, text))))
+    properties += field(29, field(1, "closed") + field(2, field(30, field(1, 0))))
+    properties += field(29, field(1, "list") + field(2, field(24, field(1, text)) + field(8, field(1, b'{"a":1}'))))
+    rule = field(44, field(1, "self.a > 1"))
+    version = field(1, "v1") + field(4, field(1, field(5, "object") + properties + rule)) + field(5, field(1, b""))
+    decoded = decode_protobuf(body("apiextensions.k8s.io/v1", "CustomResourceDefinition", field(2, field(7, version))))
+    schema = decoded["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["properties"] == {
+        "free": {"additionalProperties": True},
+        "typed": {"additionalProperties": {"type": "string"}},
+        "closed": {"additionalProperties": False},
+        "list": {"items": {"type": "string"}, "default": {"a": 1}},
+    }
+    assert schema["x-kubernetes-validations"] == [{"rule": "self.a > 1"}]
+    assert decoded["spec"]["versions"][0]["subresources"] == {"status": {}}
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+        ("apiregistration.k8s.io/v1", "APIService"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("batch/v1", "CronJob"),
+        ("certificates.k8s.io/v1", "CertificateSigningRequest"),
+        ("node.k8s.io/v1", "RuntimeClass"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+        ("storage.k8s.io/v1", "CSINode"),
+    ],
+)
+def test_every_stable_group_is_known(api_version: str, kind: str) -> None:
+    assert decode_protobuf(body(api_version, kind, field(1, field(1, "n"))))["metadata"] == {"name": "n"}
