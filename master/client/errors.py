@@ -18,7 +18,10 @@ class Cause:
 
 
 class StatusError(Exception):
-    """An API error as Kubernetes words it. `body` is the metav1.Status that a client receives."""
+    """An API error as Kubernetes words it. `body` is the metav1.Status that a client receives.
+
+    `continue_token`: where a list whose consistent token expired may go on, inconsistently.
+    """
 
     def __init__(
         self,
@@ -27,19 +30,21 @@ class StatusError(Exception):
         message: str,
         *,
         details: dict[str, Any] | None = None,
+        continue_token: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.details = details
+        self.continue_token = continue_token
 
     @property
     def body(self) -> dict[str, Any]:
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

@@ -148,6 +148,21 @@ class _Collection:
             found.append(objects[key])
         return found
 
+    def as_of(self, prefix: str, revision: int) -> Sequence[CachedObject]:
+        """`under`, with everything after a revision taken back. Raises Compacted."""
+        if revision < self.floor:
+            raise Compacted(f"too old resource version: {revision} ({self.floor + 1})")
+        before: dict[str, CachedObject | None] = {}
+        for event in reversed(self.history):
+            if event.revision <= revision:
+                break
+            if event.object.key.startswith(prefix):
+                before[event.object.key] = event.previous
+        if not before:
+            return self.under(prefix)
+        objects = {obj.key: obj for obj in self.under(prefix)} | before
+        return [obj for _, obj in sorted(objects.items()) if obj is not None]
+
 
 class WatchCache:
     """`prefix`: of all keys that hold objects; below it come group, resource, namespace and name (see the store's keys).
@@ -185,6 +200,15 @@ class WatchCache:
         """Objects in key order and the revision that they are as of. `prefix` names a resource, or a namespace of it."""
         collection = self._collections.get(self._resource(prefix))
         return (collection.under(prefix) if collection else ()), self._revision
+
+    def list_at(self, prefix: str, revision: int) -> Sequence[CachedObject]:
+        """Objects in key order as of a revision that the cache has shown. Raises Compacted when it is forgotten."""
+        collection = self._collections.get(self._resource(prefix))
+        if collection is not None:
+            return collection.as_of(prefix, revision)
+        if revision < self._floor:
+            raise Compacted(f"too old resource version: {revision} ({self._floor + 1})")
+        return ()
 
     def watch(self, prefix: str, after: int) -> CacheWatch:
         """Events after a revision, without gap or repeat, registered at once. Raises Compacted.

@@ -9,7 +9,6 @@ from aiohttp import web
 
 _TOTAL_CHARACTERS = 4096
 _CUT_CHARACTERS = 256
-_KEY = "wherry.warnings"
 
 
 class Warnings:
@@ -32,19 +31,21 @@ class Warnings:
         return [warning_header(text[:limit]) for text in self._texts]
 
 
+_KEY = web.RequestKey("wherry.warnings", Warnings)
+
+
 def recorder(request: web.Request) -> Warnings:
     """The request's warnings, made when they are first asked for."""
     found = request.get(_KEY)
     if found is None:
         found = request[_KEY] = Warnings()
-    assert isinstance(found, Warnings)
     return found
 
 
 def send(request: web.Request, response: web.StreamResponse) -> None:
     """Add the request's warnings to an answer that is not on its way yet."""
     found = request.get(_KEY)
-    if isinstance(found, Warnings) and not response.prepared:
+    if found is not None and not response.prepared:
         for header in found.headers():
             response.headers.add("Warning", header)
 

@@ -1,7 +1,8 @@
 """Lists from the watch cache: selectors, limit and continue, the rules of resourceVersion.
 
 Called by `Registry`. A list that is continued stays as of the revision of its first page: the pages come from a snapshot
-(references to the cached objects, not copies), kept for a while and bounded in number; beyond that the client gets 410.
+(references to the cached objects, not copies), kept for a while and bounded in number; beyond that from what the watch cache
+remembers (also after a restart), and when it forgot, the client gets 410 with a token to go on as of now.
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
 """
 
@@ -22,6 +23,7 @@ from master.api.registry.storage import prefix_of
 from master.client.errors import Cause, StatusError, bad_request, gone, invalid
 from master.store.cache import WatchCache
 from master.store.cached import CachedObject
+from master.store.protocol import Compacted
 
 #: How long and how many lists that are read page by page are kept.
 _SNAPSHOT_SECONDS = 300.0
@@ -30,9 +32,14 @@ _MAX_SNAPSHOTS = 64
 _FRESH_SECONDS = 3.0
 #: A revision fits into 63 bits.
 _MAX_DIGITS = 18
+_TOKEN_VERSION = "wherry/v1"
+#: The revision in the token of a list that goes on as of now.
+_NOW = -1
 _TOO_OLD = (
-    "The provided continue parameter is too old to display a consistent list result. You must start a new list without "
-    "the continue parameter."
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+    "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing "
+    "with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the "
+    "time the first chunk was returned and now may show up in the list."
 )
 
 
@@ -58,7 +65,7 @@ class Page:
 
 
 class _Token(msgspec.Struct, forbid_unknown_fields=True):
-    """What a continue token says: as of which revision, and after which key."""
+    """What a continue token says: as of which revision (_NOW: whatever is newest), and after which key."""
 
     v: str
     rv: int
@@ -83,15 +90,25 @@ class Lister:
         prefix = prefix_of(kind, namespace)
         if query.continue_token:
             return self._continued(prefix, query)
-        if query.resource_version not in ("", "0"):
-            await wait_until_shown(self._cache, int(query.resource_version))
         objects, revision = self._cache.list(prefix)
-        if query.resource_version_match == "Exact" and int(query.resource_version) != revision:
-            raise gone(f"The resourceVersion for the provided list is too old: {query.resource_version}")
+        if query.resource_version not in ("", "0"):
+            asked = int(query.resource_version)
+            await wait_until_shown(self._cache, asked)
+            objects, revision = self._cache.list(prefix)
+            # A limit without a match means the very revision, too.
+            if query.resource_version_match == "Exact" or (query.limit and not query.resource_version_match):
+                objects, revision = self._as_of(prefix, asked), asked
         if not query.limit or len(objects) <= query.limit:
             return Page(query.selection.of(objects), revision)
         self._keep(prefix, revision, objects)
         return _page(objects, 0, revision, query)
+
+    def _as_of(self, prefix: str, revision: int) -> Sequence[CachedObject]:
+        """Raises StatusError 410."""
+        try:
+            return self._cache.list_at(prefix, revision)
+        except Compacted as error:
+            raise gone(f"The resourceVersion for the provided list is too old: {error}") from error
 
     def _continued(self, prefix: str, query: ListQuery) -> Page:
         try:
@@ -99,13 +116,26 @@ class Lister:
             token = msgspec.json.decode(text, type=_Token)
         except (binascii.Error, ValueError, msgspec.DecodeError) as error:
             raise bad_request(f"continue key is not valid: {error}") from error
-        if token.v != "wherry/v1" or token.rv <= 0:
+        if token.v != _TOKEN_VERSION or not (0 < token.rv <= self._cache.revision or token.rv == _NOW):
             raise bad_request("continue key is not valid: incorrect encoded version")
+        if token.rv == _NOW:
+            objects, revision = self._cache.list(prefix)
+            return self._rest(prefix, objects, revision, token.start, query)
         snapshot = self._snapshots.get((prefix, token.rv))
-        if snapshot is None or snapshot.expires < time.monotonic():
-            raise gone(_TOO_OLD)
-        start = bisect_right(snapshot.keys, token.start)
-        return _page(snapshot.objects, start, token.rv, query)
+        if snapshot is not None and snapshot.expires >= time.monotonic():
+            return _page(snapshot.objects, bisect_right(snapshot.keys, token.start), token.rv, query)
+        try:
+            objects = self._cache.list_at(prefix, token.rv)
+        except Compacted as error:
+            raise StatusError(410, "Expired", _TOO_OLD, continue_token=_encoded(_NOW, token.start)) from error
+        return self._rest(prefix, objects, token.rv, token.start, query)
+
+    def _rest(self, prefix: str, objects: Sequence[CachedObject], revision: int, after: str, query: ListQuery) -> Page:
+        """The next page of objects that no snapshot is kept of (yet)."""
+        start = bisect_right(objects, after, key=lambda obj: obj.key)
+        if query.limit and len(objects) - start > query.limit:
+            self._keep(prefix, revision, objects)
+        return _page(objects, start, revision, query)
 
     def _keep(self, prefix: str, revision: int, objects: Sequence[CachedObject]) -> None:
         now = time.monotonic()
@@ -181,6 +211,10 @@ def _page(objects: Sequence[CachedObject], start: int, revision: int, query: Lis
     if end >= len(objects):
         return Page(found, revision)
     last = objects[end - 1]
-    token = _Token(v="wherry/v1", rv=revision, start=last.key)
-    text = base64.urlsafe_b64encode(msgspec.json.encode(token)).decode().rstrip("=")
-    return Page(found, revision, text, len(objects) - end if selection.everything else None)
+    remaining = len(objects) - end if selection.everything else None
+    return Page(found, revision, _encoded(revision, last.key), remaining)
+
+
+def _encoded(revision: int, after: str) -> str:
+    token = _Token(v=_TOKEN_VERSION, rv=revision, start=after)
+    return base64.urlsafe_b64encode(msgspec.json.encode(token)).decode().rstrip("=")

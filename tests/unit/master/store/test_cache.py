@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -99,6 +100,34 @@ async def test_list_is_in_key_order_per_resource_and_namespace(world: World) -> 
     assert world.cache.list("/registry/apps/deployments/") == ((), last)
     with pytest.raises(ValueError, match="names no resource"):
         world.cache.list("/registry/")
+
+
+async def test_a_list_at_any_remembered_revision_is_what_a_list_was_then(world: World) -> None:
+    random = Random(7)
+    seen: dict[int, list[tuple[str, int]]] = {}
+    there: set[tuple[str, str]] = set()
+    for _ in range(200):
+        name, namespace = random.choice("abcdef"), random.choice(("default", "other"))
+        if (name, namespace) in there and random.random() < 0.4:
+            await world.delete(name, namespace)
+            there.discard((name, namespace))
+        else:
+            await world.put(name, namespace)
+            there.add((name, namespace))
+        objects, revision = world.cache.list(PODS)
+        seen[revision] = [(obj.key, obj.revision) for obj in objects]
+    for revision, expected in seen.items():
+        assert [(obj.key, obj.revision) for obj in world.cache.list_at(PODS, revision)] == expected
+        inside = [one for one in expected if one[0].startswith(f"{PODS}other/")]
+        assert [(obj.key, obj.revision) for obj in world.cache.list_at(f"{PODS}other/", revision)] == inside
+
+
+async def test_a_list_at_a_forgotten_revision_is_compacted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_HISTORY_EVENTS", 3)
+    revisions = [await world.put("a") for _ in range(6)]
+    assert [obj.revision for obj in world.cache.list_at(PODS, revisions[2])] == [revisions[2]]
+    with pytest.raises(Compacted):
+        world.cache.list_at(PODS, revisions[1])
 
 
 async def test_a_watch_starts_after_its_revision_and_goes_on(world: World) -> None:
