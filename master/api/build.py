@@ -11,7 +11,8 @@ from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
 from master.api.auth.bootstrap_tokens import NAMESPACE, BootstrapTokens
 from master.api.auth.protocol import Authorizer, TokenAuthenticator, UserInfo
-from master.api.auth.reviews import SelfReviews
+from master.api.auth.reviews.registry import REVIEWS
+from master.api.auth.reviews.review import ReviewContext
 from master.api.auth.tokens import StaticTokens
 from master.api.discovery.documents import Discovery
 from master.api.http.health import Health, HealthCheck
@@ -19,6 +20,7 @@ from master.api.http.logs import PodLogs
 from master.api.http.metrics import ApiMetrics
 from master.api.http.protocols import Joiner, StreamingHandler
 from master.api.http.resources import DELETE_OPTIONS, EVICTION, Resources
+from master.api.http.reviews import ReviewResponder
 from master.api.http.server import ApiServer
 from master.api.http.system_paths import SystemPaths
 from master.api.http.writes import Writes
@@ -57,7 +59,7 @@ class ServerParts:
 
 def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Registry:
     """The verbs; `await registry.open()` once the cache is in sync."""
-    roots = [kind.definition for kind in KINDS]
+    roots = [kind.definition for kind in KINDS] + REVIEWS.definitions
     return Registry(
         store,
         cache,
@@ -73,11 +75,13 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
 
     authorization = Authorization(parts.authorizers)
     built_in: list[TokenAuthenticator] = [StaticTokens(parts.static_tokens), BootstrapTokens(read_secret)]
+    authentication = Authentication([*built_in, *parts.token_authenticators])
+    served = [*KINDS, *REVIEWS.kinds]
     writes = Writes()
     return ApiServer(
         settings,
         ssl_context=parts.ssl_context,
-        authentication=Authentication([*built_in, *parts.token_authenticators]),
+        authentication=authentication,
         authorization=authorization,
         resources=Resources(
             registry,
@@ -86,11 +90,16 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
             logs=PodLogs(parts.streams) if parts.streams else None,
             streaming=parts.streaming,
         ),
+        reviews=ReviewResponder(
+            settings,
+            registry.schemas,
+            REVIEWS,
+            ReviewContext(authorization=authorization, authentication=authentication, reader=registry.storage),
+        ),
         system_paths=SystemPaths(
             settings,
-            discovery=Discovery(KINDS),
-            openapi=OpenApi(KINDS),
-            reviews=SelfReviews(authorization),
+            discovery=Discovery(served),
+            openapi=OpenApi(served),
             health=Health(parts.ready_checks),
             metrics=parts.metrics,
             joiner=parts.joiner,

@@ -6,7 +6,7 @@ no opinion, and what nobody allows is forbidden.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 ANONYMOUS = "system:anonymous"
 MASTERS = "system:masters"
@@ -55,9 +55,37 @@ class TokenAuthenticator(Protocol):
         ...
 
 
-class Authorizer(Protocol):
-    """Allows requests; asked in order until one allows."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an authoriser says of one request: allowed, or no opinion. `reason`: why, for reviews and for the refusal."""
 
-    def allows(self, attributes: Attributes) -> str | None:
-        """Why it is allowed (may be empty), or None: no opinion."""
+    allowed: bool
+    reason: str = ""
+
+
+NO_OPINION = Decision(False)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleList:
+    """What a user may in a namespace, as authorization.k8s.io shows it.
+
+    `incomplete`: an authoriser allows more than it can list; `errors`: what could not be looked up.
+    """
+
+    resource: list[dict[str, Any]] = field(default_factory=list)
+    non_resource: list[dict[str, Any]] = field(default_factory=list)
+    incomplete: bool = False
+    errors: list[str] = field(default_factory=list)
+
+
+class Authorizer(Protocol):
+    """Allows requests; asked in order until one allows. Neither method waits: every request passes here."""
+
+    def authorize(self, attributes: Attributes) -> Decision:
+        """Allowed, or no opinion."""
+        ...
+
+    def rules_for(self, user: UserInfo, namespace: str) -> RuleList:
+        """What it would allow this user in a namespace."""
         ...

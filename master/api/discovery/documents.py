@@ -7,7 +7,7 @@ Sources: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-
 from collections.abc import Iterable
 from typing import Literal
 
-from master.api.discovery.subresources import REVIEWS, SUBRESOURCES, Review
+from master.api.discovery.subresources import SUBRESOURCES
 from master.api.kinds.kind import Kind
 from master.client.protocol import Json
 
@@ -15,12 +15,11 @@ AggregatedVersion = Literal["v2", "v2beta1"]
 
 
 class Discovery:
-    """`kinds`: what is served."""
+    """`kinds`: what is served, reviews among them."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
-        self._resources: dict[tuple[str, str], list[Kind | Review]] = {}
-        everything: list[Kind | Review] = [*kinds, *REVIEWS]
-        for served in everything:
+        self._resources: dict[tuple[str, str], list[Kind]] = {}
+        for served in kinds:
             self._resources.setdefault((served.group, served.version), []).append(served)
         for resources in self._resources.values():
             resources.sort(key=lambda served: served.plural)
@@ -89,17 +88,7 @@ def _group(name: str, versions: list[str]) -> Json:
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _plain(served: Kind | Review) -> list[Json]:
-    if isinstance(served, Review):
-        return [
-            {
-                "name": served.plural,
-                "singularName": served.kind.lower(),
-                "namespaced": False,
-                "kind": served.kind,
-                "verbs": ["create"],
-            }
-        ]
+def _plain(served: Kind) -> list[Json]:
     entry: Json = {
         "name": served.plural,
         "singularName": served.singular,
@@ -127,17 +116,14 @@ def _plain(served: Kind | Review) -> list[Json]:
     return entries
 
 
-def _aggregated(served: Kind | Review) -> Json:
-    namespaced = isinstance(served, Kind) and served.namespaced
+def _aggregated(served: Kind) -> Json:
     entry: Json = {
         "resource": served.plural,
         "responseKind": {"group": served.group, "version": served.version, "kind": served.kind},
-        "scope": "Namespaced" if namespaced else "Cluster",
-        "singularResource": served.kind.lower() if isinstance(served, Review) else served.singular,
-        "verbs": ["create"] if isinstance(served, Review) else list(served.verbs),
+        "scope": "Namespaced" if served.namespaced else "Cluster",
+        "singularResource": served.singular,
+        "verbs": list(served.verbs),
     }
-    if isinstance(served, Review):
-        return entry
     if served.short_names:
         entry["shortNames"] = list(served.short_names)
     if served.categories:

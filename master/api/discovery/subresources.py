@@ -24,24 +24,3 @@ SUBRESOURCES = {
     "scale": Subresource(("get", "patch", "update"), "autoscaling", "v1", "Scale"),
     "status": Subresource(("get", "patch", "update")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """A resource that is only created, never stored: its answer is in the response."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}"
-
-
-REVIEWS = (
-    Review("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview"),
-    Review("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
-    Review("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
-)

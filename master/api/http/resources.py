@@ -154,7 +154,7 @@ class Resources:
         if kind.namespaced and not info.namespace:
             raise method_not_allowed()
         wanted = accepted(request.headers.get("Accept", ""))
-        dry_run = _dry_run(request)
+        dry_run = dry_run_of(request)
         body, check = await self._body(request, info, kind)
         options = WriteOptions(user=user, dry_run=dry_run, check=check.check, warn=recorder(request).add)
         registry = self._registry
@@ -173,7 +173,7 @@ class Resources:
 
     async def _update(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
-        dry_run = _dry_run(request)
+        dry_run = dry_run_of(request)
         body, check = await self._body(request, info, kind)
         options = WriteOptions(user=user, dry_run=dry_run, check=check.check, warn=recorder(request).add)
         raw = await self._writes.finish(
@@ -185,7 +185,7 @@ class Resources:
 
     async def _patch(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
-        dry_run = _dry_run(request)
+        dry_run = dry_run_of(request)
         patch_type = _PATCH_TYPES.get(bodies.content_type(request))
         if patch_type is None:
             raise bodies.unsupported(*_PATCH_TYPES)
@@ -235,7 +235,7 @@ class Resources:
         decoded = bodies.decode_object(await self._read(request), media_type)
         body: Json = decoded.value
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
-        _check_type(body, api_version, name)
+        check_type(body, api_version, name)
         metadata = body.get("metadata")
         if metadata is not None and not isinstance(metadata, dict):
             what = bodies.go_type(metadata)
@@ -248,7 +248,7 @@ class Resources:
     async def _delete_options(self, request: web.Request) -> DeleteOptions:
         """DeleteOptions from the body, or from the query when there is none."""
         raw = await self._read(request)
-        dry_run = _dry_run(request)
+        dry_run = dry_run_of(request)
         if raw.strip():
             body: Json = bodies.decode_object(raw, bodies.content_type(request)).value
             if body.get("kind") not in (None, "", "DeleteOptions"):
@@ -302,7 +302,7 @@ def _no_streams() -> StatusError:
     return StatusError(503, "ServiceUnavailable", "nodes cannot be reached: this server carries no streams")
 
 
-def _dry_run(request: web.Request) -> bool:
+def dry_run_of(request: web.Request) -> bool:
     asked = request.query.getall("dryRun", [])
     wrong = [value for value in asked if value not in ("", "All")]
     if wrong:
@@ -311,7 +311,7 @@ def _dry_run(request: web.Request) -> bool:
     return "All" in asked
 
 
-def _check_type(body: Json, api_version: str, kind: str) -> None:
+def check_type(body: Json, api_version: str, kind: str) -> None:
     """Raises StatusError 400 when the body says that it is something else."""
     sent_version, sent_kind = body.get("apiVersion") or api_version, body.get("kind") or kind
     if not isinstance(sent_version, str) or not isinstance(sent_kind, str):

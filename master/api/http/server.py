@@ -25,6 +25,7 @@ from master.api.http.metrics import ApiMetrics
 from master.api.http.request_info import RequestInfo, parse
 from master.api.http.resources import STREAMING, Resources
 from master.api.http.responses import error_response
+from master.api.http.reviews import ReviewResponder
 from master.api.http.system_paths import SystemPaths
 from master.api.http.warnings import send as send_warnings
 from master.api.http.watches import is_true
@@ -63,6 +64,7 @@ class ApiServer:
         authentication: Authentication,
         authorization: Authorization,
         resources: Resources,
+        reviews: ReviewResponder,
         system_paths: SystemPaths,
         writes: Writes,
         metrics: ApiMetrics,
@@ -72,6 +74,7 @@ class ApiServer:
         self._authentication = authentication
         self._authorization = authorization
         self._resources = resources
+        self._reviews = reviews
         self._system_paths = system_paths
         self._writes = writes
         self._metrics = metrics
@@ -157,7 +160,9 @@ class ApiServer:
     async def _answer(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
         user = await self._user(request, info)
         self._authorization.check(info.attributes(user))
-        if info.is_resource and not self._system_paths.serves_review(info):
+        if info.is_resource:
+            if self._reviews.serves(info):
+                return await self._reviews.respond(request, info, user)
             return await self._resources.respond(request, info, user)
         return await self._system_paths.respond(request, info, user)
 

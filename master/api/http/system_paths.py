@@ -1,4 +1,4 @@
-"""Everything that is no resource: discovery, OpenAPI, version, health, metrics, reviews, and how nodes join."""
+"""Everything that is no resource: discovery, OpenAPI, version, health, metrics, and how nodes join."""
 
 import platform
 from collections.abc import Mapping
@@ -8,10 +8,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from master.api.auth.protocol import UserInfo
-from master.api.auth.reviews import SelfReviews
 from master.api.discovery.documents import AggregatedVersion, Discovery
 from master.api.discovery.openapi import OpenApiDocuments
-from master.api.discovery.subresources import REVIEWS
 from master.api.http import bodies
 from master.api.http.health import PATHS as HEALTH_PATHS
 from master.api.http.health import Health
@@ -22,10 +20,7 @@ from master.api.http.request_info import RequestInfo
 from master.api.http.resources import method_not_allowed, page_not_found
 from master.api.http.responses import encoded, json_response
 from master.api.settings import ApiSettings
-from master.client.errors import bad_request
 from proto.version import KUBERNETES_VERSION, VERSION
-
-_REVIEWS = {(review.group, review.version, review.plural): review for review in REVIEWS}
 
 
 class SystemPaths:
@@ -35,7 +30,6 @@ class SystemPaths:
         *,
         discovery: Discovery,
         openapi: OpenApiDocuments,
-        reviews: SelfReviews,
         health: Health,
         metrics: CollectorRegistry,
         joiner: Joiner | None,
@@ -43,21 +37,13 @@ class SystemPaths:
         self._settings = settings
         self._discovery = discovery
         self._openapi = OpenApiPaths(openapi)
-        self._reviews = reviews
         self._health = health
         self._metrics = metrics
         self._joiner = joiner
 
-    def serves_review(self, info: RequestInfo) -> bool:
-        return (info.group, info.version, info.resource) in _REVIEWS
-
     async def respond(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
         """Raises StatusError 404 for a path that is none of these."""
         path = info.path.rstrip("/") or "/"
-        if self.serves_review(info):
-            return await self._review(request, info, user)
-        if info.is_resource:
-            raise page_not_found()
         if path == "/wherry/v1/join":
             return await self._join(request, user)
         if request.method not in ("GET", "HEAD"):
@@ -123,21 +109,7 @@ class SystemPaths:
             return web.Response(status=304, headers=headers)
         return await encoded(request, raw, headers=headers)
 
-    # Reviews and joining
-
-    async def _review(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
-        if info.verb != "create" or info.name:
-            raise method_not_allowed()
-        review = _REVIEWS[(info.group, info.version, info.resource)]
-        body = await self._object(request)
-        if body.get("kind") not in (None, "", review.kind):
-            raise bad_request(f"{body['kind']} cannot be handled as a {review.kind}")
-        if not isinstance(body.get("spec"), dict | None):
-            raise bad_request("spec must be an object")
-        body["apiVersion"], body["kind"] = review.api_version, review.kind
-        metadata = body.get("metadata")
-        body["metadata"] = metadata if isinstance(metadata, dict) else {}
-        return json_response(self._reviews.respond(user, review.plural, body), code=201)
+    # Joining
 
     async def _join(self, request: web.Request, user: UserInfo) -> web.StreamResponse:
         if self._joiner is None:

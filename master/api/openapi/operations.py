@@ -130,7 +130,9 @@ def paths(kind: Kind) -> Iterator[Path]:
         collection = f"{base}/{kind.plural}"
     yield Path(collection, scope, tuple(_collection_operations(kind)))
     item, named = f"{collection}/{{name}}", (*scope, "name")
-    yield Path(item, named, tuple(_object_operations(kind)))
+    operations = tuple(_object_operations(kind))
+    if operations:
+        yield Path(item, named, operations)
     for subresource in sorted(kind.subresources):
         yield Path(f"{item}/{subresource}", named, tuple(_subresource_operations(kind, subresource)))
 
