@@ -7,6 +7,7 @@
     broker-client.crt broker-client.key  the master's own identity towards the broker
     signing.key                          Ed25519: signs the orders to nodes
     service-account.key                  ECDSA P-256: signs service account tokens
+    service-account*.pub                 public keys whose tokens are accepted: the present one's, and earlier ones'
     cluster-id                           names the cluster in MQTT topics
 
 `prepare` is idempotent: keys are never replaced, certificates only when they near their end or lack a name. Keys have mode
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from master.pki import files, kubeconfig
 from master.pki.authority import Authority, covers, generate_key, key_to_pem, load_certificate, load_key
 from master.pki.files import PkiError
+from master.pki.service_account.keys import ServiceAccountKeys, key_id, load_public_key, public_pem
 from proto.signing import Signer
 
 ADMIN_USER = "kubernetes-admin"
@@ -52,7 +54,7 @@ class ClusterPki:
     authority: Authority
     cluster_id: str
     signing_key: bytes
-    service_account_key_pem: bytes
+    service_account_keys: ServiceAccountKeys
 
     @property
     def ca_path(self) -> Path:
@@ -98,9 +100,7 @@ def load(folder: Path) -> ClusterPki:
     signing_key = files.read(folder / "signing.key")
     if len(signing_key) != 32:
         raise PkiError(f"{folder / 'signing.key'} does not hold 32 bytes: restore it from a backup")
-    service_account_key = files.read(folder / "service-account.key")
-    _parsed(folder / "service-account.key", load_key)
-    return ClusterPki(folder, authority, cluster_id, signing_key, service_account_key)
+    return ClusterPki(folder, authority, cluster_id, signing_key, _service_account_keys(folder))
 
 
 def prepare(folder: Path, *, server_names: Sequence[str], broker_names: Sequence[str]) -> tuple[ClusterPki, list[str]]:
@@ -118,6 +118,7 @@ def prepare(folder: Path, *, server_names: Sequence[str], broker_names: Sequence
     authority = _prepare_authority(folder, written)
     _keep(folder / "signing.key", Signer.generate, written)
     _keep(folder / "service-account.key", lambda: key_to_pem(generate_key()), written)
+    _prepare_service_account_public_key(folder, written)
     _prepare_pair(folder, "server", authority, written, names=server_names, common_name="kube-apiserver")
     _prepare_pair(folder, "admin", authority, written, common_name=ADMIN_USER, organizations=[ADMIN_GROUP])
     _prepare_pair(folder, "broker-server", authority, written, names=broker_names, common_name="wherry-broker")
@@ -163,6 +164,32 @@ def _prepare_pair(
     )
     files.write(pair.certificate, issued.public_bytes(Encoding.PEM), mode=files.PUBLIC_MODE)
     written.append(pair.certificate.name)
+
+
+def _prepare_service_account_public_key(folder: Path, written: list[str]) -> None:
+    """The present key's public half. An earlier one's stays under its id: its tokens are accepted until that file is deleted.
+
+    So a key is rotated by deleting service-account.key: the next start makes another.
+    """
+    path = folder / "service-account.pub"
+    present = _parsed(folder / "service-account.key", public_pem)
+    if path.exists():
+        former = files.read(path)
+        if former == present:
+            return
+        name = f"service-account-{key_id(_parsed(path, load_public_key))[:12]}.pub"
+        files.write(folder / name, former, mode=files.PUBLIC_MODE)
+        written.append(name)
+    files.write(path, present, mode=files.PUBLIC_MODE)
+    written.append(path.name)
+
+
+def _service_account_keys(folder: Path) -> ServiceAccountKeys:
+    further = []
+    for path in sorted(folder.glob("service-account*.pub")):
+        _parsed(path, load_public_key)
+        further.append(files.read(path))
+    return _parsed(folder / "service-account.key", lambda pem: ServiceAccountKeys(pem, further))
 
 
 def _keep(path: Path, make: Callable[[], bytes], written: list[str], *, mode: int = files.PRIVATE_MODE) -> None:

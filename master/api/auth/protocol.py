@@ -55,6 +55,26 @@ class TokenAuthenticator(Protocol):
         ...
 
 
+class TokenRefused(Exception):
+    """A token of a sort that is known, which is not (or no longer) good. The text is for TokenReview; it quotes no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Whom a token is for, and which of the wanted audiences it is meant for."""
+
+    user: UserInfo
+    audiences: tuple[str, ...]
+
+
+class AudienceTokenAuthenticator(TokenAuthenticator, Protocol):
+    """One whose tokens say for whom they are meant."""
+
+    async def authenticate_for(self, token: str, audiences: Sequence[str]) -> Authenticated | None:
+        """For these audiences instead of the API's own; None for a token that is not this one's. Raises TokenRefused."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What an authoriser says of one request: allowed, or no opinion. `reason`: why, for reviews and for the refusal."""
