@@ -160,6 +160,7 @@ class Master:
                 ssl_context=_server_context(pki),
                 streams=fleet.streams,
                 streaming=PodStreaming(fleet.streams),
+                service_account_keys=pki.service_account_keys,
                 joiner=NodeJoiner(client, pki, self._join_settings()),
                 ready_checks={
                     "broker": lambda: "" if broker is None or broker.ready else "the broker does not listen",
@@ -195,6 +196,7 @@ class Master:
             port=settings.listen.port,
             advertise_address=_endpoint_address(settings.advertise_address),
             service_cidr=settings.network.service_cidr,
+            service_account_issuer=f"https://kubernetes.default.svc.{settings.network.cluster_domain}",
             node_port_first=settings.network.node_port_first,
             node_port_last=settings.network.node_port_last,
         )

@@ -13,6 +13,9 @@ from master.api.auth.bootstrap_tokens import NAMESPACE, BootstrapTokens
 from master.api.auth.protocol import Authorizer, TokenAuthenticator, UserInfo
 from master.api.auth.reviews.registry import REVIEWS
 from master.api.auth.reviews.review import ReviewContext
+from master.api.auth.service_account.authenticator import ServiceAccountAuthenticator
+from master.api.auth.service_account.openid import OpenIdDiscovery
+from master.api.auth.service_account.token_requests import TokenRequests
 from master.api.auth.tokens import StaticTokens
 from master.api.discovery.documents import Discovery
 from master.api.http.health import Health, HealthCheck
@@ -32,6 +35,7 @@ from master.api.schema.schemas import Schemas
 from master.api.settings import ApiSettings
 from master.client.protocol import Json, ResourceRef
 from master.client.streams import NodeStreams
+from master.pki.service_account.keys import ServiceAccountKeys
 from master.store.cache import WatchCache
 from master.store.protocol import Store
 
@@ -50,6 +54,7 @@ class ServerParts:
     streams: NodeStreams | None = None
     streaming: StreamingHandler | None = None
     joiner: Joiner | None = None
+    service_account_keys: ServiceAccountKeys | None = None
     static_tokens: Mapping[str, UserInfo] = field(default_factory=dict)
     token_authenticators: Sequence[TokenAuthenticator] = ()
     authorizers: Sequence[Authorizer] = ()
@@ -75,7 +80,22 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
 
     authorization = Authorization(parts.authorizers)
     built_in: list[TokenAuthenticator] = [StaticTokens(parts.static_tokens), BootstrapTokens(read_secret)]
-    authentication = Authentication([*built_in, *parts.token_authenticators])
+    tokens: TokenRequests | None = None
+    openid: OpenIdDiscovery | None = None
+    if parts.service_account_keys is not None:
+        issuer = settings.service_account_issuer
+        built_in.append(
+            ServiceAccountAuthenticator(parts.service_account_keys, registry.storage, issuer=issuer, api_audiences=(issuer,))
+        )
+        tokens = TokenRequests(
+            parts.service_account_keys,
+            registry.storage,
+            issuer=issuer,
+            api_audiences=(issuer,),
+            longest=settings.service_account_max_token_seconds,
+        )
+        openid = OpenIdDiscovery(parts.service_account_keys, issuer, _url(settings))
+    authentication = Authentication([*built_in, *parts.token_authenticators], api_audiences=(settings.service_account_issuer,))
     served = [*KINDS, *REVIEWS.kinds]
     writes = Writes()
     return ApiServer(
@@ -94,7 +114,13 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
             settings,
             registry.schemas,
             REVIEWS,
-            ReviewContext(authorization=authorization, authentication=authentication, reader=registry.storage),
+            ReviewContext(
+                authorization=authorization,
+                authentication=authentication,
+                reader=registry.storage,
+                admit=registry.admit,
+                tokens=tokens,
+            ),
         ),
         system_paths=SystemPaths(
             settings,
@@ -103,7 +129,13 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
             health=Health(parts.ready_checks),
             metrics=parts.metrics,
             joiner=parts.joiner,
+            openid_discovery=openid,
         ),
         writes=writes,
         metrics=ApiMetrics(parts.metrics),
     )
+
+
+def _url(settings: ApiSettings) -> str:
+    """Where clients outside reach the API."""
+    return f"https://{settings.advertise_address or settings.address}:{settings.advertise_port or settings.port}"

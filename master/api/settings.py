@@ -18,6 +18,10 @@ class ApiSettings(Settings, frozen=True):
     #: The port of that endpoint; 0 means `port`.
     advertise_port: int = 0
     service_cidr: str = "10.96.0.0/16"
+    #: Who issues service account tokens (their `iss`); also the audience that the API takes them for.
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    #: The longest life of a token on request, in seconds; 0: Kubernetes' own bound (2^32).
+    service_account_max_token_seconds: int = 0
     node_port_first: int = 30000
     node_port_last: int = 32767
     #: Kubernetes' limit of a request body.

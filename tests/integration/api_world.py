@@ -23,6 +23,7 @@ from master.api.settings import ApiSettings
 from master.client.streams import NodeStreams
 from master.pki.authority import Authority, generate_key, key_to_pem
 from master.pki.kubeconfig import render
+from master.pki.service_account.keys import ServiceAccountKeys
 from master.store.cache import WatchCache
 from master.store.sqlite import SQLiteStore
 
@@ -159,6 +160,7 @@ async def api_world(
                 streaming=streaming,
                 joiner=joiner,
                 static_tokens=static_tokens or {},
+                service_account_keys=ServiceAccountKeys(_service_account_key(folder)),
             )
             server = build_server(registry, settings, parts)
             running.append(tasks.create_task(server.run()))
@@ -170,6 +172,13 @@ async def api_world(
                     task.cancel()
     finally:
         await store.close()
+
+
+def _service_account_key(folder: Path) -> bytes:
+    path = folder / "service-account.key"
+    if not path.exists():
+        path.write_bytes(key_to_pem(generate_key()))
+    return path.read_bytes()
 
 
 def _identity(folder: Path) -> tuple[Authority, ssl.SSLContext]:

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.api.auth import certificates
-from master.api.auth.protocol import TokenAuthenticator, UserInfo
+from master.api.auth.protocol import Authenticated, AudienceTokenAuthenticator, TokenAuthenticator, UserInfo
 from master.client.errors import unauthorized
 
 
 class Authentication:
-    """Asks the token authenticators in order."""
+    """Asks the token authenticators in order. `api_audiences`: what tokens are meant for that do not say it themselves."""
 
-    def __init__(self, token_authenticators: Sequence[TokenAuthenticator]) -> None:
+    def __init__(self, token_authenticators: Sequence[TokenAuthenticator], api_audiences: Sequence[str] = ()) -> None:
         self._token_authenticators = tuple(token_authenticators)
+        self._api_audiences = tuple(api_audiences)
 
     async def authenticate(self, peer_certificate: Mapping[str, Any] | None, authorization: str) -> UserInfo | None:
         """The user, or None when the request carries no credentials. Raises StatusError 401 when they are wrong."""
@@ -30,3 +31,22 @@ class Authentication:
             if user is not None:
                 return user
         raise unauthorized()
+
+    async def review(self, token: str, audiences: Sequence[str] = ()) -> Authenticated | None:
+        """Whose a token is, for these audiences or the API's own; None: nobody knows it. Raises TokenRefused."""
+        wanted = tuple(audiences) or self._api_audiences
+        for authenticator in self._token_authenticators:
+            if isinstance(authenticator, AudienceTokenAuthenticator):
+                found = await authenticator.authenticate_for(token, wanted)
+            else:
+                found = await self._for_api(authenticator, token, wanted)
+            if found is not None:
+                return found
+        return None
+
+    async def _for_api(
+        self, authenticator: TokenAuthenticator, token: str, wanted: Sequence[str]
+    ) -> Authenticated | None:
+        matching = tuple(audience for audience in wanted if audience in self._api_audiences)
+        user = await authenticator.authenticate(token) if matching else None
+        return None if user is None else Authenticated(user, matching)

@@ -6,7 +6,7 @@ no opinion, and what nobody allows is forbidden.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 ANONYMOUS = "system:anonymous"
 MASTERS = "system:masters"
@@ -67,6 +67,7 @@ class Authenticated:
     audiences: tuple[str, ...]
 
 
+@runtime_checkable
 class AudienceTokenAuthenticator(TokenAuthenticator, Protocol):
     """One whose tokens say for whom they are meant."""
 

@@ -23,4 +23,5 @@ SUBRESOURCES = {
     "portforward": Subresource(("create", "get"), "", "v1", "PodPortForwardOptions"),
     "scale": Subresource(("get", "patch", "update"), "autoscaling", "v1", "Scale"),
     "status": Subresource(("get", "patch", "update")),
+    "token": Subresource(("create",), "authentication.k8s.io", "v1", "TokenRequest"),
 }

@@ -39,7 +39,11 @@ _PATCH_TYPES: dict[str, PatchType] = {
 #: Verb of a request by what discovery calls it, for subresources that are streams.
 STREAMING = frozenset({"exec", "attach", "portforward"})
 #: apiVersion and kind of the bodies of subresources that are not the object itself.
-_BODIES = {"scale": ("autoscaling/v1", "Scale"), "binding": ("v1", "Binding"), "eviction": ("policy/v1", "Eviction")}
+_BODIES = {
+    "scale": ("autoscaling/v1", "Scale"),
+    "binding": ("v1", "Binding"),
+    "eviction": ("policy/v1", "Eviction"),
+}
 _WRITTEN = frozenset({"", "status", "scale", "finalize"})
 
 

@@ -11,6 +11,7 @@ from master.api.http.negotiation import accepted
 from master.api.http.request_info import RequestInfo
 from master.api.http.resources import check_type, dry_run_of, method_not_allowed, page_not_found
 from master.api.http.responses import encoded
+from master.api.http.warnings import recorder
 from master.api.registry.metadata import check_namespace
 from master.api.registry.storage import encode
 from master.api.schema.schemas import Schemas
@@ -52,6 +53,14 @@ class ReviewResponder:
         if kind.namespaced:
             metadata["namespace"] = info.namespace
         answer = await review.respond(
-            ReviewRequest(user=user, namespace=info.namespace, name=info.name, body=body, dry_run=dry, context=self._context)
+            ReviewRequest(
+                user=user,
+                namespace=info.namespace,
+                name=info.name,
+                body=body,
+                dry_run=dry,
+                context=self._context,
+                warn=recorder(request).add,
+            )
         )
         return await encoded(request, encode(answer), code=201, as_yaml=wanted.yaml, warnings=check.warnings)

@@ -8,6 +8,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from master.api.auth.protocol import UserInfo
+from master.api.auth.service_account import openid
+from master.api.auth.service_account.openid import OpenIdDiscovery
 from master.api.discovery.documents import AggregatedVersion, Discovery
 from master.api.discovery.openapi import OpenApiDocuments
 from master.api.http import bodies
@@ -33,6 +35,7 @@ class SystemPaths:
         health: Health,
         metrics: CollectorRegistry,
         joiner: Joiner | None,
+        openid_discovery: OpenIdDiscovery | None = None,
     ) -> None:
         self._settings = settings
         self._discovery = discovery
@@ -40,6 +43,7 @@ class SystemPaths:
         self._health = health
         self._metrics = metrics
         self._joiner = joiner
+        self._openid = openid_discovery
 
     async def respond(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
         """Raises StatusError 404 for a path that is none of these."""
@@ -50,6 +54,9 @@ class SystemPaths:
             raise method_not_allowed() if self._knows(path) else page_not_found()
         if path in HEALTH_PATHS:
             return self._health.respond(request)
+        if self._openid is not None and (known := self._openid.document(path)) is not None:
+            headers = {"Content-Type": known[1], "Cache-Control": "public, max-age=3600"}
+            return await encoded(request, orjson.dumps(known[0]), headers=headers)
         match path.strip("/").split("/"):
             case [""]:
                 return json_response({"paths": self._paths()})
@@ -76,7 +83,7 @@ class SystemPaths:
         raise page_not_found()
 
     def _knows(self, path: str) -> bool:
-        return path in HEALTH_PATHS or path.split("/")[1] in ("api", "apis", "openapi", "version", "metrics")
+        return path in HEALTH_PATHS | openid.PATHS or path.split("/")[1] in ("api", "apis", "openapi", "version", "metrics")
 
     # Discovery
 
@@ -99,6 +106,8 @@ class SystemPaths:
         groups = [(group, found) for group, versions in self._discovery.groups.items() for found in versions]
         paths = {f"/apis/{group}/{found}" if group else f"/api/{found}" for group, found in groups}
         paths |= {f"/apis/{group}" for group, _ in groups if group}
+        if self._openid is not None:
+            paths |= openid.PATHS
         return sorted(paths | {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version"} | HEALTH_PATHS)
 
     async def _tagged(self, request: web.Request, raw: bytes, media_type: str) -> web.StreamResponse:

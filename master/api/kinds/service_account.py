@@ -19,6 +19,7 @@ KIND = Kind(
     singular="serviceaccount",
     short_names=("sa",),
     definition="io.k8s.api.core.v1.ServiceAccount",
+    subresources=frozenset({"token"}),
     validate=_validate,
     columns=printer.COLUMNS,
     row=printer.row,

@@ -307,6 +307,24 @@ class Registry:
         await self.delete(resource, namespace, name, wanted, user=options.user, warn=options.warn)
         return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 
+    async def admit(
+        self, resource: ResourceRef, namespace: str, name: str, obj: Json, options: WriteOptions, *, subresource: str
+    ) -> None:
+        """Both phases of admission for what is created below an object and not stored (a TokenRequest). Raises StatusError."""
+        request = AdmissionRequest(
+            "CREATE",
+            resource,
+            obj["kind"],
+            namespace,
+            name,
+            subresource,
+            user=options.user,
+            dry_run=options.dry_run,
+            warn=options.warn,
+        )
+        await self._admission.admit(request, obj)
+        await self._admission.validate(request, obj)
+
     # How it is done
 
     async def _store_new(self, kind: Kind, obj: Json, *, dry_run: bool) -> Stored:

@@ -11,7 +11,7 @@ import msgspec
 
 Json = dict[str, Any]
 
-#: What the ServiceAccount admission asks for: after it a token for the API counts as stale, but goes on working (see EXTENDED).
+#: What the ServiceAccount admission asks for: after it a token for the API counts as stale, but works (see EXTENDED_SECONDS).
 WARN_ONLY_SECONDS = 3607
 #: How long such a pod's token for the API really lives: a year, so that a client that never reads its file again goes on.
 EXTENDED_SECONDS = 365 * 24 * 3600

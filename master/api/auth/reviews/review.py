@@ -6,13 +6,26 @@ kind's schema before it asks, and encodes the answer.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from master.api.admission.protocol import ObjectReader
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
+from master.api.auth.service_account.token_requests import TokenRequests
 from master.api.kinds.kind import Kind
-from master.client.protocol import Json
+from master.api.registry.write_options import Warn, WriteOptions, unheard
+from master.client.protocol import Json, ResourceRef
+
+
+class Admit(Protocol):
+    """Admission for what is created below an object and never stored; see `Registry.admit`."""
+
+    async def __call__(
+        self, resource: ResourceRef, namespace: str, name: str, obj: Json, options: WriteOptions, *, subresource: str
+    ) -> None:
+        """Raises StatusError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +35,9 @@ class ReviewContext:
     authorization: Authorization
     authentication: Authentication
     reader: ObjectReader
+    admit: Admit
+    #: None: this server has no keys to sign tokens with.
+    tokens: TokenRequests | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +45,7 @@ class ReviewRequest:
     """One review. `body` is normalised and has apiVersion, kind and metadata; it is the answer's to change.
 
     `namespace`: of the path, "" for a cluster-scoped review. `name`: of the object that a subresource's review is about.
+    `warn` tells the client something beside the answer.
     """
 
     user: UserInfo
@@ -37,6 +54,7 @@ class ReviewRequest:
     body: Json
     dry_run: bool
     context: ReviewContext
+    warn: Warn = unheard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

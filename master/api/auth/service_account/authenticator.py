@@ -81,7 +81,9 @@ class ServiceAccountAuthenticator:
             meant_for = claims.audiences
         matching = tuple(audience for audience in audiences if audience in meant_for)
         if not matching:
-            raise TokenRefused(f"token audiences {_quoted(meant_for)} is invalid for the target audiences {_quoted(audiences)}")
+            raise TokenRefused(
+                f"token audiences {_quoted(meant_for)} is invalid for the target audiences {_quoted(audiences)}"
+            )
         if isinstance(claims, LegacyClaims):
             return Authenticated(await self._legacy_user(claims, token), matching)
         return Authenticated(await self._user(claims), matching)

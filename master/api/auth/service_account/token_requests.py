@@ -1,7 +1,7 @@
-"""serviceaccounts/token: issues a token for an account, bound to an object when asked. Called by `master.api.http.tokens`.
+"""serviceaccounts/token: issues a token for an account, bound to an object when asked. Called by `master.api.http`.
 
-Source: Kubernetes' pkg/registry/core/serviceaccount/storage/token.go and pkg/apis/authentication/validation. Nothing is stored;
-the token is only ever in the answer.
+Source: Kubernetes' pkg/registry/core/serviceaccount/storage/token.go and pkg/apis/authentication/validation. Nothing is
+stored; the token is only ever in the answer.
 """
 
 import time
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from master.api.admission.protocol import ObjectReader
-from master.client.errors import Cause, StatusError, bad_request, conflict, invalid, not_found
+from master.client.errors import Cause, bad_request, conflict, invalid, not_found
 from master.client.protocol import Json
 from master.pki.service_account.claims import MAX_SECONDS, MIN_SECONDS, Account, Bound, Ref, encode, new_claims
 from master.pki.service_account.keys import ServiceAccountKeys
@@ -152,8 +152,3 @@ def _other_uid(wanted: str, present: str) -> str:
         f"the UID in the bound object reference ({wanted}) does not match the UID in record ({present}). "
         "The object might have been deleted and then recreated"
     )
-
-
-def refused_without_keys() -> StatusError:
-    """What a server without keys answers."""
-    return StatusError(404, "NotFound", "the server could not find the requested resource", details={})

@@ -9,6 +9,7 @@ from cryptography.x509.oid import NameOID
 from master.pki import cluster
 from master.pki.authority import fingerprint
 from master.pki.files import PkiError
+from master.pki.service_account.keys import InvalidToken
 
 _NAMES = ["localhost", "127.0.0.1", "::1", "kubernetes.default.svc"]
 
@@ -89,3 +90,17 @@ def test_the_ca_hash_is_kubeadms(tmp_path: Path) -> None:
     key = x509.load_pem_x509_certificate(pki.ca_path.read_bytes()).public_key()
     assert pki.authority.public_key_hash == "sha256:" + fingerprint(key)
     assert len(pki.authority.public_key_hash) == len("sha256:") + 64
+
+
+def test_a_deleted_service_account_key_is_made_anew_and_the_former_one_s_tokens_stay_good(tmp_path: Path) -> None:
+    pki, _ = _prepare(tmp_path)
+    token = pki.service_account_keys.sign({"iss": "x"})
+    (tmp_path / "service-account.key").unlink()
+    renewed, written = _prepare(tmp_path)
+    former = [name for name in written if name.startswith("service-account-")]
+    assert written == ["service-account.key", *former, "service-account.pub"]
+    assert renewed.service_account_keys.verify(token) == {"iss": "x"}
+    assert _prepare(tmp_path)[1] == []
+    (tmp_path / former[0]).unlink()
+    with pytest.raises(InvalidToken):
+        cluster.load(tmp_path).service_account_keys.verify(token)
