@@ -101,3 +101,25 @@ async def test_a_forged_or_broken_token_is_unauthorized_and_never_an_error(world
     none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
     for forged in (f"{head}.{body}.", f"{none}.{body}.", f"{head}.{body}.{signature[:-8]}AAAAAAAA", "..", "a.b.c", "é.b.c"):
         assert (await whoami(world, forged))[0] == 401
+
+
+async def _review(world: ApiWorld, **spec: Any) -> tuple[int, Json]:
+    path = "/apis/authentication.k8s.io/v1/tokenreviews"
+    async with world.http(world.admin()) as http, http.post(path, json={"spec": spec}) as response:
+        return response.status, await response.json()
+
+
+async def test_a_token_review_says_whose_a_token_is(world: ApiWorld) -> None:
+    token = (await world.ok("create", "token", "bob", "--audience=vault", "--audience", ISSUER)).strip()
+    code, review = await _review(world, token=token)
+    assert (code, review["status"]["authenticated"], review["status"]["audiences"]) == (201, True, [ISSUER])
+    assert review["status"]["user"]["username"] == "system:serviceaccount:default:bob"
+    _, review = await _review(world, token=token, audiences=["x", "vault"])
+    assert review["status"]["audiences"] == ["vault"]
+    _, review = await _review(world, token=token, audiences=["x"])
+    assert "authenticated" not in review["status"]
+    assert f'token audiences ["vault" "{ISSUER}"] is invalid for the target audiences ["x"]' in review["status"]["error"]
+    _, review = await _review(world, token="nobody's")
+    assert review["status"] == {"user": {}, "error": "invalid bearer token"}
+    code, review = await _review(world)
+    assert (code, review["message"]) == (400, "token is required for TokenReview in authentication")

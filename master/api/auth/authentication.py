@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.api.auth import certificates
-from master.api.auth.protocol import Authenticated, AudienceTokenAuthenticator, TokenAuthenticator, UserInfo
+from master.api.auth.protocol import AudienceTokenAuthenticator, Authenticated, TokenAuthenticator, UserInfo
 from master.client.errors import unauthorized
 
 
@@ -44,9 +44,7 @@ class Authentication:
                 return found
         return None
 
-    async def _for_api(
-        self, authenticator: TokenAuthenticator, token: str, wanted: Sequence[str]
-    ) -> Authenticated | None:
+    async def _for_api(self, authenticator: TokenAuthenticator, token: str, wanted: Sequence[str]) -> Authenticated | None:
         matching = tuple(audience for audience in wanted if audience in self._api_audiences)
         user = await authenticator.authenticate(token) if matching else None
         return None if user is None else Authenticated(user, matching)

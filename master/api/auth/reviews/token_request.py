@@ -29,9 +29,7 @@ async def _respond(request: ReviewRequest) -> Json:
 
 
 REVIEW = Review(
-    kind=replace(
-        review_kind("authentication.k8s.io", "TokenRequest", namespaced=True), plural="token", singular="token"
-    ),
+    kind=replace(review_kind("authentication.k8s.io", "TokenRequest", namespaced=True), plural="token", singular="token"),
     respond=_respond,
     subresource_of=("", "v1", "serviceaccounts"),
 )

@@ -3,9 +3,9 @@
 Source: Kubernetes' pkg/registry/authentication/tokenreview.
 """
 
+from master.api.auth.protocol import TokenRefused
 from master.api.auth.reviews.review import Review, ReviewRequest, review_kind
 from master.api.auth.reviews.self_subject_review import user_info
-from master.api.auth.protocol import TokenRefused
 from master.client.errors import bad_request
 from master.client.protocol import Json
 
@@ -15,7 +15,7 @@ async def _respond(request: ReviewRequest) -> Json:
     token = spec.get("token") or ""
     if not token:
         raise bad_request("token is required for TokenReview in authentication")
-    return {**request.body, "status": await _status(request, token, spec.get("audiences") or ())}
+    return {**request.body, "status": await _status(request, token, list(spec.get("audiences") or ()))}
 
 
 async def _status(request: ReviewRequest, token: str, audiences: list[str]) -> Json:

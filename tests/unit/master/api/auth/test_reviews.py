@@ -10,8 +10,9 @@ from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import AUTHENTICATED, MASTERS, UserInfo
 from master.api.auth.reviews.registry import REVIEWS, Reviews
 from master.api.auth.reviews.review import ReviewContext, ReviewRequest
+from master.api.registry.write_options import WriteOptions
 from master.client.errors import StatusError
-from master.client.protocol import Json
+from master.client.protocol import Json, ResourceRef
 
 ACCESS = "authorization.k8s.io"
 JANE = UserInfo("jane", uid="7", groups=("team", AUTHENTICATED), extra={"x": ["y"]})
@@ -27,6 +28,13 @@ class NoObjects:
         return []
 
 
+class NoAdmission:
+    async def __call__(
+        self, resource: ResourceRef, namespace: str, name: str, obj: Json, options: WriteOptions, *, subresource: str
+    ) -> None:
+        """Allows all."""
+
+
 async def ask(
     plural: str, spec: Any, *, user: UserInfo = JANE, group: str = ACCESS, namespace: str = "", **metadata: Any
 ) -> Any:
@@ -34,7 +42,9 @@ async def ask(
     assert review is not None
     if namespace:
         metadata.setdefault("namespace", namespace)
-    context = ReviewContext(authorization=Authorization(), authentication=Authentication([]), reader=NoObjects())
+    context = ReviewContext(
+        authorization=Authorization(), authentication=Authentication([]), reader=NoObjects(), admit=NoAdmission()
+    )
     body = {"metadata": metadata, "spec": spec}
     request = ReviewRequest(user=user, namespace=namespace, name="", body=body, dry_run=False, context=context)
     return (await review.respond(request))["status"]
