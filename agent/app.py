@@ -162,6 +162,7 @@ class Agent:
             ),
         )
         port = await server.start()
+        kubelet.server_listens(port)
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._notifier.run(), name="systemd watchdog")  # ends at once where systemd does not watch
             for name, part in (

@@ -15,7 +15,7 @@ from lightkube.models.core_v1 import Container, Pod
 from agent.kubelet.backoff import back_off
 from agent.kubelet.labels import SPEC_HASH, identity, restart_count, sandbox_attempt, spec_hash
 from agent.kubelet.observation import PodObservation, in_sandbox
-from agent.kubelet.pods import all_containers, containers, init_containers, is_sidecar, restart_policy
+from agent.kubelet.pods import containers, ephemeral_containers, every_container, init_containers, is_sidecar, restart_policy
 from agent.runtime.spec import ContainerState
 
 #: Which probe a running container has failed.
@@ -139,6 +139,10 @@ def compute_pod_actions(
             start=tuple(plan.start),
             waiting=tuple(plan.waiting),
         )
+    for container in ephemeral_containers(pod):
+        # Even while the pod is being initialized; whatever becomes of one, it is never started again.
+        if observed.newest(container.name) is None:
+            plan.begin(container)
     outcome = _init_containers(plan, sandbox, verdicts, started)
     if outcome == "failed":
         return PodActions(kill_pod=True, remove=remove)
@@ -250,7 +254,7 @@ def _finished(pod: Pod, observed: PodObservation) -> bool:
 def _leftovers(pod: Pod, observed: PodObservation, sandbox: ContainerState | None) -> tuple[ContainerState, ...]:
     """Never-begun instances, all but the two newest ended ones of each container (the last one's end is shown), and
     sandboxes other than the one that runs."""
-    names = {container.name for container in all_containers(pod)}
+    names = {container.name for container in every_container(pod)}
     found = [state for state in observed.containers() if state.phase == "created"]
     for name in observed.instances or {}:
         kept = 2 if name in names else 0

@@ -1,4 +1,8 @@
-"""Commands in containers, and their own streams, over a stream. Channels: 0 to 2 standard streams, 3 status, 4 sizes."""
+"""Commands in containers, and their own streams, over a stream. Channels: 0 to 2 standard streams, 3 status, 4 sizes.
+
+The first frame comes as soon as the command has begun, empty if it has said nothing: until then the master can still refuse
+the client's request instead of failing its connection.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -12,7 +16,7 @@ from agent.runtime.protocol import Streams, Terminal
 from agent.runtime.spec import ContainerState
 from proto.stream import Stream
 
-_STDIN, _STATUS, _RESIZE = 0, 3, 4
+_STDIN, _STDOUT, _STATUS, _RESIZE = 0, 1, 3, 4
 
 Resize = Callable[[int, int], Awaitable[None]]
 
@@ -37,10 +41,12 @@ async def run_command(runtime: Streams, state: ContainerState, options: Mapping[
 
     try:
         async with running:
+            await stream.write(_STDOUT, b"")
             await _carry(running, options, stream, resize)
             code = await running.exit_code() if not stream.closed else 0
     except RuntimeFailure as error:
-        await _status(stream, {"status": "Failure", "reason": "InternalError", "message": str(error), "code": 500})
+        message = f"Internal error occurred: error executing command in container: {error}"
+        await _status(stream, {"status": "Failure", "reason": "InternalError", "message": message, "code": 500})
         return
     if code == 0:
         await _status(stream, {"status": "Success"})
@@ -63,6 +69,7 @@ async def attach(runtime: Streams, state: ContainerState, options: Mapping[str, 
         await runtime.resize(state.id, width=width, height=height)
 
     async with await runtime.attach(state.id, stdin=bool(options.get("stdin")), tty=state.tty) as terminal:
+        await stream.write(_STDOUT, b"")
         await _carry(terminal, options, stream, resize)
     await _status(stream, {"status": "Success"})
 

@@ -18,7 +18,7 @@ from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_files import host_resolver, hosts_file, pod_resolver, write_in_place
 from agent.kubelet.pod_view import PodView
 from agent.kubelet.pod_volumes import VolumesFailed, set_up
-from agent.kubelet.pods import all_containers, spec_grace, spec_of
+from agent.kubelet.pods import every_container, spec_grace, spec_of
 from agent.kubelet.sandbox import sandbox_spec
 from agent.kubelet.services import PodServices
 from agent.kubelet.starter import PodIps, Starter, StartFailed
@@ -116,7 +116,7 @@ class Executor:
         await self.remove(observed.sandboxes)
 
     async def _kill(self, pod: Pod, observed: PodObservation, kills: Iterable[Kill]) -> None:
-        by_name = {container.name: container for container in all_containers(pod)}
+        by_name = {container.name: container for container in every_container(pod)}
         async with single_failure(), asyncio.TaskGroup() as group:
             for kill in kills:
                 container = by_name.get(kill.state.labels.get(CONTAINER_NAME, ""))

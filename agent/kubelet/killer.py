@@ -13,7 +13,7 @@ from agent.kubelet.grace import Grace, race, single_failure
 from agent.kubelet.hooks import HookFailed, run_hook
 from agent.kubelet.labels import CONTAINER_NAME
 from agent.kubelet.pleg import Pleg
-from agent.kubelet.pods import all_containers, init_containers, is_sidecar
+from agent.kubelet.pods import every_container, init_containers, is_sidecar
 from agent.kubelet.recorder import Recorder
 from agent.runtime.protocol import ContainerRuntime
 from agent.runtime.spec import ContainerState
@@ -34,7 +34,7 @@ class Killer:
 
     async def kill_all(self, pod: Pod, running: Iterable[ContainerState], *, grace: Grace, address: str) -> None:
         """All at once, sidecars after the others, in reverse order of their start. Raises RuntimeFailure."""
-        by_name = {container.name: container for container in all_containers(pod)}
+        by_name = {container.name: container for container in every_container(pod)}
         sidecars = [container.name for container in init_containers(pod) if is_sidecar(container, pod)]
         found = list(running)
         mains = [state for state in found if state.labels.get(CONTAINER_NAME) not in sidecars]

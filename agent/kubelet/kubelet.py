@@ -90,7 +90,13 @@ class Kubelet:
             settings=settings,
             node=self._node.facts,
         )
-        self._streams = PodStreams(runtime=runtime, pleg=self._pleg, desired=desired, status=self._status_of)
+        self._streams = PodStreams(
+            runtime=runtime,
+            pleg=self._pleg,
+            desired=desired,
+            status=self._status_of,
+            node_addresses=lambda: self._node.facts().ips,
+        )
 
     async def run(self) -> None:
         await asyncio.to_thread(_close_root, self._root)
@@ -103,8 +109,12 @@ class Kubelet:
             group.create_task(self._report_node(), name="node status")
             group.create_task(self._end_orphans(), name="orphans")
 
+    def server_listens(self, port: int) -> None:
+        """Where the node's own server is: what nodes/proxy reaches."""
+        self._streams.server_port = port
+
     async def handle_stream(self, request: StreamOpen, stream: Stream) -> None:
-        """Serve one stream (logs, exec, attach, portforward) to its end; always closes it."""
+        """Serve one stream (logs, exec, attach, portforward, podproxy, nodeproxy) to its end; always closes it."""
         await self._streams.handle(request, stream)
 
     def pod_list(self) -> Json:

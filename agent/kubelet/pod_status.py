@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lightkube.models.core_v1 import Pod
+from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.container_status import ContainerFacts, WaitReason, container_status, timestamp
 from agent.kubelet.observation import PodObservation
-from agent.kubelet.pods import containers, init_containers, is_sidecar, qos_class, restart_policy, spec_of
+from agent.kubelet.pods import (
+    containers,
+    ephemeral_containers,
+    init_containers,
+    is_sidecar,
+    qos_class,
+    restart_policy,
+    spec_of,
+)
 from agent.kubelet.record import ConditionRecord
 
 Json = dict[str, Any]
@@ -73,6 +81,9 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
     }
     if init_statuses:
         status_json["initContainerStatuses"] = init_statuses
+    ephemeral = [_ephemeral_status(container, observed, facts) for container in ephemeral_containers(pod)]
+    if ephemeral:
+        status_json["ephemeralContainerStatuses"] = ephemeral
     if facts.host_ips:
         status_json |= {"hostIP": facts.host_ips[0], "hostIPs": [{"ip": ip} for ip in facts.host_ips]}
     pod_ips = facts.host_ips[:1] if spec_of(pod).hostNetwork and observed.sandboxes else facts.pod_ips
@@ -83,6 +94,16 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
     if facts.message:
         status_json["message"] = facts.message
     return status_json
+
+
+def _ephemeral_status(container: Container, observed: PodObservation, facts: PodFacts) -> Json:
+    """It has no probes and counts for nothing: neither ready nor started."""
+    instances = observed.all_instances(container.name)
+    status = container_status(
+        container, instances, facts=facts.containers, default_waiting=WaitReason("ContainerCreating"), started_matters=False
+    )
+    del status["started"]
+    return status | {"ready": False}
 
 
 def _any_begun(pod: Pod, observed: PodObservation) -> bool:

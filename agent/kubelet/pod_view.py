@@ -20,7 +20,7 @@ from agent.kubelet.labels import CONTAINER_NAME, identity, restart_count
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_status import PodFacts, pod_status
-from agent.kubelet.pods import all_containers, init_containers, is_sidecar, named_ports, spec_of
+from agent.kubelet.pods import all_containers, every_container, init_containers, is_sidecar, named_ports, spec_of
 from agent.kubelet.record import ConditionRecord, PodRecord, load, save
 from agent.kubelet.services import PodServices
 from agent.kubelet.termination_message import termination_message
@@ -222,7 +222,7 @@ class PodView:
 
     async def _read_messages(self, pod: Pod, observed: PodObservation) -> None:
         """Termination messages of the instances that the status shows."""
-        by_name = {container.name: container for container in all_containers(pod)}
+        by_name = {container.name: container for container in every_container(pod)}
         shown = [
             (by_name[name], state) for name in by_name for state in observed.all_instances(name)[:2] if state.phase == "exited"
         ]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from lightkube.models.core_v1 import Container, Pod, PodSpec, ResourceRequirements
+from lightkube.models.core_v1 import Container, EphemeralContainer, Pod, PodSpec, ResourceRequirements
 
 from agent.kubelet.labels import DEFAULT_GRACE
 from proto.k8s.quantity import parse
@@ -22,8 +22,34 @@ def containers(pod: Pod) -> list[Container]:
 
 
 def all_containers(pod: Pod) -> list[Container]:
-    """Init containers first, as they start."""
+    """Those that the pod was made with, init containers first, as they start."""
     return [*init_containers(pod), *containers(pod)]
+
+
+def ephemeral_containers(pod: Pod) -> list[Container]:
+    """Those that were added for debugging, as containers: they have the same fields, and a target (`target_of`)."""
+    return [_as_container(one) for one in spec_of(pod).ephemeralContainers or []]
+
+
+def every_container(pod: Pod) -> list[Container]:
+    return [*all_containers(pod), *ephemeral_containers(pod)]
+
+
+def is_ephemeral(container: Container, pod: Pod) -> bool:
+    return any(container.name == one.name for one in spec_of(pod).ephemeralContainers or [])
+
+
+def target_of(container: Container, pod: Pod) -> str:
+    """The container whose processes an ephemeral container sees; "" for none."""
+    found = (one.targetContainerName for one in spec_of(pod).ephemeralContainers or [] if one.name == container.name)
+    return next(found, None) or ""
+
+
+def _as_container(ephemeral: EphemeralContainer) -> Container:
+    return Container(**{name: getattr(ephemeral, name) for name in _SHARED_FIELDS})
+
+
+_SHARED_FIELDS = sorted(set(Container.__struct_fields__) & set(EphemeralContainer.__struct_fields__))
 
 
 def is_sidecar(container: Container, pod: Pod) -> bool:
@@ -53,7 +79,10 @@ def spec_grace(pod: Pod) -> int:
 
 def field_path(pod: Pod, container: Container) -> str:
     """Where a container stands in its pod, as Events name it."""
-    kind = "initContainers" if any(container.name == one.name for one in init_containers(pod)) else "containers"
+    if is_ephemeral(container, pod):
+        kind = "ephemeralContainers"
+    else:
+        kind = "initContainers" if any(container.name == one.name for one in init_containers(pod)) else "containers"
     return f"spec.{kind}{{{container.name}}}"
 
 

@@ -27,7 +27,7 @@ from agent.kubelet.images import ImageProblem
 from agent.kubelet.labels import POD_UID, container_labels, container_name, identity
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_volumes import mounts
-from agent.kubelet.pods import spec_grace, spec_of
+from agent.kubelet.pods import spec_grace, spec_of, target_of
 from agent.kubelet.resources import resources
 from agent.kubelet.security import security
 from agent.kubelet.services import PodServices
@@ -188,9 +188,20 @@ class Starter:
             host_pid=bool(spec.hostPID),
             host_ipc=bool(spec.hostIPC),
             share_process_namespace=bool(spec.shareProcessNamespace),
+            target_id=self._target_id(pod, container),
             log_max_bytes=services.settings.container_log_max_size,
             log_max_files=services.settings.container_log_max_files,
         )
+
+    def _target_id(self, pod: Pod, container: Container) -> str:
+        """Raises InvalidContainer while the target of an ephemeral container does not run."""
+        target = target_of(container, pod)
+        if not target:
+            return ""
+        found = self._services.pleg.observation(identity(pod).uid).newest(target)
+        if found is None or not found.running:
+            raise InvalidContainer(f"unable to find target container {target}")
+        return found.id
 
 
 def _touch(path: Path) -> None:

@@ -4,7 +4,7 @@ Options by kind are told in master.client.streams; channels are those of Kuberne
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightkube.models.core_v1 import Container, Pod
@@ -15,8 +15,9 @@ from agent.kubelet.labels import identity
 from agent.kubelet.log_stream import log_options, send_log
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pleg import Pleg
-from agent.kubelet.pods import all_containers, containers
+from agent.kubelet.pods import containers, every_container, spec_of
 from agent.kubelet.port_forward import forward
+from agent.kubelet.proxy_stream import proxy_to_node, proxy_to_pod
 from agent.kubelet.stream_refused import StreamRefused
 from agent.runtime.errors import NotFound, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.protocol import Streams
@@ -32,11 +33,22 @@ Json = dict[str, Any]
 class PodStreams:
     """status: a pod's status as last reported, by uid."""
 
-    def __init__(self, *, runtime: Streams, pleg: Pleg, desired: DesiredState, status: Callable[[str], Json | None]) -> None:
+    def __init__(
+        self,
+        *,
+        runtime: Streams,
+        pleg: Pleg,
+        desired: DesiredState,
+        status: Callable[[str], Json | None],
+        node_addresses: Callable[[], Sequence[str]],
+    ) -> None:
         self._runtime = runtime
         self._pleg = pleg
         self._desired = desired
         self._status = status
+        self._node_addresses = node_addresses
+        #: Where the node's own server listens on loopback.
+        self.server_port = 0
 
     async def handle(self, request: StreamOpen, stream: Stream) -> None:
         """Serve to the end and close. Never raises but for cancellation."""
@@ -62,10 +74,16 @@ class PodStreams:
             await stream.close()
 
     async def _serve(self, request: StreamOpen, stream: Stream) -> None:
+        if request.kind == "nodeproxy":
+            await proxy_to_node(self._node_addresses(), self.server_port, request.options, stream)
+            return
         pod = self._pod(request)
         observed = self._pleg.observation(identity(pod).uid)
         if request.kind == "portforward":
             await forward(observed, request.options, stream)
+            return
+        if request.kind == "podproxy":
+            await proxy_to_pod(self._addresses(pod, observed), request.options, stream)
             return
         container = _container(pod, request.container)
         match request.kind:
@@ -93,6 +111,12 @@ class PodStreams:
             found = named[0]
         return found
 
+    def _addresses(self, pod: Pod, observed: PodObservation) -> Sequence[str]:
+        sandbox = observed.sandbox
+        if sandbox is None:
+            return ()
+        return self._node_addresses() if spec_of(pod).hostNetwork else sandbox.ips
+
     def _logged(self, pod: Pod, container: Container, observed: PodObservation, *, previous: bool) -> ContainerState:
         """The instance whose log is asked for, as kubelet's validateContainerLogStatus chooses."""
         who, instances = identity(pod), observed.all_instances(container.name)
@@ -110,16 +134,17 @@ class PodStreams:
 
     def _shown(self, uid: str, name: str) -> Json:
         status = self._status(uid) or {}
-        for one in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
-            if one["name"] == name:
-                return dict(one)
+        for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+            for one in status.get(field, ()):
+                if one["name"] == name:
+                    return dict(one)
         return {}
 
 
 def _container(pod: Pod, name: str) -> Container:
     if not name:
         return containers(pod)[0]
-    for container in all_containers(pod):
+    for container in every_container(pod):
         if container.name == name:
             return container
     raise StreamRefused(f"container {name} is not valid for pod {identity(pod).name}", 400)
@@ -128,5 +153,5 @@ def _container(pod: Pod, name: str) -> Container:
 def _running(pod: Pod, container: Container, observed: PodObservation) -> ContainerState:
     newest = observed.newest(container.name)
     if newest is None or not newest.running:
-        raise StreamRefused(f'container not found ("{container.name}")', 404)
+        raise StreamRefused(f'container not found ("{container.name}")', 500)
     return newest

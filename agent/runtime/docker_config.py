@@ -72,7 +72,9 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
         ],
         **_security(spec.security),
     }
-    if spec.host_pid:
+    if spec.target_id:
+        host["PidMode"] = f"container:{spec.target_id}"
+    elif spec.host_pid:
         host["PidMode"] = "host"
     elif spec.share_process_namespace:
         host["PidMode"] = sandbox

@@ -109,6 +109,8 @@ class ContainerSpec:
     host_pid: bool = False
     host_ipc: bool = False
     share_process_namespace: bool = False
+    #: The container whose process namespace is joined; empty: none.
+    target_id: str = ""
     log_max_bytes: int = 10 * 1024 * 1024
     log_max_files: int = 5
 

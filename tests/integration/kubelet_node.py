@@ -163,7 +163,9 @@ class Node:
         await self.until(lambda: ready(self.reports.last(name)), timeout=timeout)
         return self.reports.last(name)
 
-    async def stream(self, kind: str, manifest: Json, **options: Any) -> tuple[bytes, list[Json], Json]:
+    async def stream(
+        self, kind: str, manifest: Json, *, container: str = "", **options: Any
+    ) -> tuple[bytes, list[Json], Json]:
         """Open a stream, read it to its end: its output, statuses, and the close."""
         far: list[Message] = []
         closed: Json = {}
@@ -181,6 +183,7 @@ class Node:
             namespace="default",
             pod=manifest["metadata"]["name"],
             uid=manifest["metadata"]["uid"],
+            container=container,
             options=options,
         )
         for index, data in enumerate(options.get("input", ())):

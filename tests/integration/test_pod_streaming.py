@@ -2,15 +2,21 @@
 stream as fleet and agent hold them."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
-from aiohttp import ClientSession, WSMsgType, web
+import pytest
+from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError, web
 
+from master.api.http.responses import error_response
 from master.api.streaming.handler import PodStreaming
+from master.api.streaming.idle import closed_when_idle
 from master.api.streaming.spdy_frames import Data, Decoder, Encoder, Frame, Ping, SynReply, SynStream
+from master.client.errors import StatusError
 from proto.messages import Message, StreamOpen
 from proto.stream import Stream, StreamBroken
 
@@ -50,7 +56,10 @@ async def server(node: Node) -> AsyncIterator[tuple[str, int, LoopbackNodes]]:
         streaming = PodStreaming(nodes)
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await streaming.handle(request, POD, request.match_info["what"])
+            try:
+                return await streaming.handle(request, POD, request.match_info["what"])
+            except StatusError as error:
+                return error_response(error)
 
         app = web.Application()
         app.router.add_route("*", "/{what}", handle)
@@ -67,6 +76,7 @@ async def server(node: Node) -> AsyncIterator[tuple[str, int, LoopbackNodes]]:
 
 async def shouting_command(request: StreamOpen, stream: Stream) -> None:
     """Answers stdin in capitals, then ends with exit code 3."""
+    await stream.write(1, b"")
     async for frame in stream.frames():
         if frame.channel == 0 and frame.data:
             await stream.write(1, frame.data.upper())
@@ -78,6 +88,7 @@ async def shouting_command(request: StreamOpen, stream: Stream) -> None:
         "metadata": {},
         "status": "Failure",
         "reason": "NonZeroExitCode",
+        "message": "command terminated with non-zero exit code: exit status 3",
         "details": {"causes": [{"reason": "ExitCode", "message": "3"}]},
     }
     await stream.write(3, json.dumps(status).encode())
@@ -169,6 +180,7 @@ async def test_a_client_that_goes_away_closes_the_stream_into_the_node() -> None
     closed = asyncio.Event()
 
     async def endless(request: StreamOpen, stream: Stream) -> None:
+        await stream.write(1, b"")
         try:
             while True:
                 await stream.write(1, b"x" * 1000)
@@ -227,3 +239,107 @@ async def test_an_unknown_protocol_is_refused_before_the_upgrade() -> None:
         assert not (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 101")
         assert nodes.opened == []
         writer.close()
+
+
+@pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "channel.k8s.io", None])
+async def test_exec_over_older_websocket_protocols_ends_as_each_prescribes(protocol: str | None) -> None:
+    async def failing(request: StreamOpen, stream: Stream) -> None:
+        with suppress(StreamBroken):  # the test leaves before the command ends
+            await shouting_command(request, stream)
+
+    async with server(failing) as (host, port, _), ClientSession() as session:
+        url = f"http://{host}:{port}/exec?command=sh&stdin=1&stdout=1&stderr=1"
+        async with session.ws_connect(url, protocols=(protocol,) if protocol else ()) as socket:
+            assert socket.protocol == protocol
+            first = await socket.receive()
+            assert first.data == b"\x01", "an empty message tells that the command runs"
+            await socket.send_bytes(b"\x00typed")
+            assert (await socket.receive()).data == b"\x01TYPED"
+            await socket.send_bytes(b"\x04{}")
+            assert (await socket.receive()).data == b"\x02{}"
+
+
+async def test_the_error_channel_holds_a_status_since_version_4_and_a_text_before() -> None:
+    async def ends(request: StreamOpen, stream: Stream) -> None:
+        await stream.write(1, b"")
+        code = request.options["command"][0]
+        status = {"status": "Success"} if code == "0" else {"status": "Failure", "message": f"exit status {code}"}
+        await stream.write(3, json.dumps(status).encode())
+
+    async with server(ends) as (host, port, _), ClientSession() as session:
+
+        async def said(protocol: str, code: str) -> list[Any]:
+            async with session.ws_connect(
+                f"http://{host}:{port}/exec?command={code}&stdout=1", protocols=(protocol,)
+            ) as socket:
+                return [message.data async for message in socket]
+
+        assert await said("channel.k8s.io", "0") == [b"\x01"]
+        assert await said("channel.k8s.io", "4") == [b"\x01", b"\x03exit status 4"]
+        assert await said("v4.channel.k8s.io", "0") == [b"\x01", b'\x03{"status": "Success"}']
+        told = await said("v4.base64.channel.k8s.io", "0")
+        assert [(text[0], base64.b64decode(text[1:])) for text in told] == [("1", b""), ("3", b'{"status": "Success"}')]
+
+
+async def test_what_a_node_refuses_is_told_where_each_client_looks_for_it() -> None:
+    async def refusing(request: StreamOpen, stream: Stream) -> None:
+        await stream.close('container not found ("c")', 500)
+
+    async with server(refusing) as (host, port, _), ClientSession() as session:
+        url = f"http://{host}:{port}/exec?command=sh&stdout=1"
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await session.ws_connect(url, protocols=("v4.channel.k8s.io",))
+        assert refused.value.status == 500
+        async with session.ws_connect(url, protocols=("v5.channel.k8s.io", "v4.channel.k8s.io")) as socket:
+            [message] = [message.data async for message in socket]
+        assert message[0] == 3
+        status = json.loads(message[1:])
+        assert status["message"] == 'Internal error occurred: unable to upgrade connection: container not found ("c")'
+        headers = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io"}
+        async with session.post(url, headers=headers) as answer:
+            assert (answer.status, await answer.text()) == (500, 'container not found ("c")')
+
+
+async def test_port_forward_over_websocket_channels_carries_each_port_on_a_pair() -> None:
+    async def echo(request: StreamOpen, stream: Stream) -> None:
+        if request.options["port"] == 81:
+            await stream.close("connection refused", 500)
+            return
+        async for frame in stream.frames():
+            await stream.write(0, frame.data[::-1])
+            break
+        await stream.close()
+
+    async with server(echo) as (host, port, _), ClientSession() as session:
+        url = f"http://{host}:{port}/portforward?ports=8080,81"
+        async with session.ws_connect(url, protocols=("v4.channel.k8s.io",)) as socket:
+            await socket.send_bytes(b"\x00abc")
+            received: dict[int, bytes] = {}
+            async for message in socket:
+                received[message.data[0]] = received.get(message.data[0], b"") + message.data[1:]
+        assert received[0] == (8080).to_bytes(2, "little") + b"cba"
+        assert received[1] == (8080).to_bytes(2, "little")
+        assert received[2] == (81).to_bytes(2, "little")
+        assert received[3].endswith(b"error forwarding port 81 to pod: connection refused")
+        for bad in ("", "?ports=", "?ports=0", "?ports=65536", "?ports=x"):
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await session.ws_connect(f"http://{host}:{port}/portforward{bad}", protocols=("v4.channel.k8s.io",))
+            assert refused.value.status == 400
+
+
+async def test_a_connection_that_carries_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(request: StreamOpen, stream: Stream) -> None:
+        await stream.write(1, b"")
+        async for _ in stream.frames():
+            pass
+
+    monkeypatch.setattr("master.api.streaming.handler.closed_when_idle", partial(closed_when_idle, 0.2))
+    async with server(silent) as (host, port, _), ClientSession() as session:
+        url = f"http://{host}:{port}/exec?command=sh&stdin=1&stdout=1"
+        async with session.ws_connect(url, protocols=("v5.channel.k8s.io",)) as socket, asyncio.timeout(5):
+            for _ in range(4):
+                await asyncio.sleep(0.1)
+                await socket.send_bytes(b"\x00x")
+            assert not socket.closed
+            messages = [message async for message in socket]
+        assert [message.data for message in messages] == [b"\x01"]

@@ -12,10 +12,11 @@ from master.api.http.forms import include_object, object_in_form, page_in_form
 from master.api.http.logs import PodLogs
 from master.api.http.negotiation import accepted
 from master.api.http.protocols import StreamingHandler
+from master.api.http.query import is_true
 from master.api.http.request_info import RequestInfo
 from master.api.http.responses import encoded
 from master.api.http.warnings import recorder
-from master.api.http.watches import WatchResponder, is_true
+from master.api.http.watches import WatchResponder
 from master.api.http.watches import parse as parse_watch
 from master.api.http.writes import Writes
 from master.api.kinds.kind import Kind

@@ -22,15 +22,16 @@ from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import PUBLIC_PATHS, Authorization
 from master.api.auth.protocol import ANONYMOUS_USER, UserInfo
 from master.api.http.metrics import ApiMetrics
+from master.api.http.query import is_true
 from master.api.http.request_info import RequestInfo, parse
 from master.api.http.resources import STREAMING, Resources
 from master.api.http.responses import error_response
 from master.api.http.reviews import ReviewResponder
 from master.api.http.system_paths import SystemPaths
 from master.api.http.warnings import send as send_warnings
-from master.api.http.watches import is_true
 from master.api.http.writes import Writes
 from master.api.settings import ApiSettings
+from master.api.streaming.websocket import bearer_token
 from master.client.errors import StatusError, unauthorized
 
 _log = logging.getLogger(__name__)
@@ -167,7 +168,10 @@ class ApiServer:
         return await self._system_paths.respond(request, info, user)
 
     async def _user(self, request: web.Request, info: RequestInfo) -> UserInfo:
-        user = await self._authentication.authenticate(_peer_certificate(request), request.headers.get("Authorization", ""))
+        header = request.headers.get("Authorization", "")
+        if not header and (token := bearer_token(request)):
+            header = f"Bearer {token}"
+        user = await self._authentication.authenticate(_peer_certificate(request), header)
         if user is not None:
             return user
         if info.path in PUBLIC_PATHS:

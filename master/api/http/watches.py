@@ -1,5 +1,7 @@
 """GET with watch=true: a stream of events, one JSON object per line, until its time is up or the client goes.
 
+Over a WebSocket each event is a message of its own, as some client libraries ask for.
+
 The events of one batch leave in one write. A client that does not read makes only its own watch fall behind; the watch cache
 then drops it, and it is told 410 to start anew.
 """
@@ -8,11 +10,13 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
 from master.api.http.forms import IncludeObject, bookmark_in_form, watched_in_form
 from master.api.http.negotiation import Accepted
+from master.api.http.query import is_true
 from master.api.kinds.kind import Kind
 from master.api.registry.listing import ListQuery, parse_revision, wait_until_shown
 from master.api.registry.registry import Registry
@@ -20,6 +24,7 @@ from master.api.registry.selection import Selection
 from master.api.registry.storage import encode
 from master.api.registry.watching import ObjectWatch, shown
 from master.api.settings import ApiSettings
+from master.api.streaming.websocket import BytesSocket, is_websocket
 from master.client.errors import Cause, StatusError, invalid
 from master.client.protocol import RawEvent
 
@@ -107,6 +112,8 @@ class WatchResponder:
             # kube-apiserver says so inside the stream: that is where clients look for it.
             return await _only_error(request, error)
         with watch:
+            if is_websocket(request):
+                return await self._over_websocket(request, first, watch, writer, query)
             response = _stream(request)
             await response.prepare(request)
             if first:
@@ -114,7 +121,22 @@ class WatchResponder:
             await self._follow(response, watch, writer, query)
         return response
 
-    async def _follow(self, response: web.StreamResponse, watch: ObjectWatch, writer: "_Writer", query: WatchQuery) -> None:
+    async def _over_websocket(
+        self, request: web.Request, first: Sequence[bytes], watch: ObjectWatch, writer: "_Writer", query: WatchQuery
+    ) -> web.StreamResponse:
+        socket = await BytesSocket.open(request)
+        sink = _Messages(socket)
+        async with asyncio.TaskGroup() as tasks:
+            for line in first:
+                await sink.write(line)
+            following = tasks.create_task(self._follow(sink, watch, writer, query))
+            leaving = tasks.create_task(socket.client_left())
+            await asyncio.wait((following, leaving), return_when=asyncio.FIRST_COMPLETED)
+            following.cancel()
+            leaving.cancel()
+        return await socket.close()
+
+    async def _follow(self, response: "_Sink", watch: ObjectWatch, writer: "_Writer", query: WatchQuery) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + query.seconds
         period = self._settings.bookmark_seconds
@@ -134,6 +156,23 @@ class WatchResponder:
                 await response.write(_line("ERROR", encode(error.body)))
                 return
             await response.write(writer.batch(batch))
+
+
+class _Sink(Protocol):
+    """Where lines of events go."""
+
+    async def write(self, data: bytes) -> None: ...
+
+
+class _Messages:
+    """Lines as messages of a WebSocket."""
+
+    def __init__(self, socket: BytesSocket) -> None:
+        self._socket = socket
+
+    async def write(self, data: bytes) -> None:
+        for line in data.splitlines(keepends=True):
+            await self._socket.write_text(line)
 
 
 class _Writer:
@@ -165,11 +204,6 @@ async def wait_until_shown_or_watch(registry: Registry, revision: int, query: Wa
         await wait_until_shown(registry.storage.cache, revision)
 
 
-def is_true(text: str) -> bool:
-    """A boolean query parameter, as Kubernetes converts it: present and neither "false" nor "0"."""
-    return text not in ("", "0", "false", "False", "FALSE")
-
-
 def _line(event_type: str, raw: bytes) -> bytes:
     return b'{"type":"%s","object":%s}\n' % (event_type.encode(), raw)
 
@@ -180,6 +214,10 @@ def _stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _only_error(request: web.Request, error: StatusError) -> web.StreamResponse:
+    if is_websocket(request):
+        socket = await BytesSocket.open(request)
+        await socket.write_text(_line("ERROR", encode(error.body)))
+        return await socket.close()
     response = _stream(request)
     await response.prepare(request)
     await response.write(_line("ERROR", encode(error.body)))

@@ -6,29 +6,33 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from master.api.streaming import port_forward
+from master.api.http.query import is_true
+from master.api.streaming import port_channels, port_forward, websocket
 from master.api.streaming.connection import ByteConnection, Upgraded, WebSocketConnection, upgrade
+from master.api.streaming.containers import choose_container
+from master.api.streaming.idle import closed_when_idle
 from master.api.streaming.remote_command import (
-    MAX_MESSAGE_BYTES,
     RESIZE,
     SPDY_VERSIONS,
     STDIN,
     WEBSOCKET_VERSIONS,
+    NotBegun,
     SpdyCarrier,
     Wanted,
     WebSocketCarrier,
+    begun,
     bridge,
-    choose,
+    internal_error,
 )
 from master.api.streaming.spdy import SpdySession
-from master.client.errors import StatusError, bad_request
+from master.client.errors import bad_request
 from master.client.streams import NodeStreams
 from proto.messages import StreamOpen
 from proto.stream import Stream
 
 Json = dict[str, Any]
 
-_TRUE = frozenset({"true", "1", "True", "TRUE", "t", "T"})
+_STANDARD = ("stdin", "stdout", "stderr", "tty")
 
 
 class PodStreaming:
@@ -39,67 +43,79 @@ class PodStreaming:
 
     async def handle(self, request: web.Request, pod: Json, subresource: str) -> web.StreamResponse:
         """Raises StatusError before the connection is upgraded; afterwards errors travel inside the protocol."""
-        upgraded = request.headers.get(hdrs.UPGRADE, "").lower()
-        if upgraded not in ("websocket", "spdy/3.1"):
+        spdy = request.headers.get(hdrs.UPGRADE, "").lower() == "spdy/3.1"
+        if not spdy and not websocket.is_websocket(request):
             raise bad_request("Upgrade request required")
         if not pod.get("spec", {}).get("nodeName"):
             raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
         if subresource == "portforward":
-            return await self._port_forward(request, pod, websocket=upgraded == "websocket")
-        return await self._remote_command(request, pod, subresource, websocket=upgraded == "websocket")
+            return await (self._forward_spdy(request, pod) if spdy else self._forward_websocket(request, pod))
+        return await self._remote_command(request, pod, subresource, spdy=spdy)
 
-    async def _remote_command(self, request: web.Request, pod: Json, kind: str, *, websocket: bool) -> web.StreamResponse:
-        query = request.query
-        wanted = Wanted(**{name: query.get(name, "") in _TRUE for name in ("stdin", "stdout", "stderr", "tty")})
+    async def _remote_command(self, request: web.Request, pod: Json, kind: str, *, spdy: bool) -> web.StreamResponse:
+        wanted = Wanted(**{name: is_true(request.query.get(name, "")) for name in _STANDARD})
+        container = choose_container(pod, request.query.get("container", ""))
         if not (wanted.stdin or wanted.stdout or wanted.stderr):
             raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
-        options: Json = {name: getattr(wanted, name) for name in ("stdin", "stdout", "stderr", "tty")}
+        options: Json = {name: getattr(wanted, name) for name in _STANDARD}
         if kind == "exec":
-            options["command"] = query.getall("command", [])
+            options["command"] = request.query.getall("command", [])
             if not options["command"]:
                 raise bad_request("you must specify at least one command for the container")
-        offered = _offered(request)
-        version = choose(offered, WEBSOCKET_VERSIONS if websocket else SPDY_VERSIONS)
-        if version is None:
-            raise StatusError(403, "Forbidden", f"unable to upgrade: none of {offered} is supported")
-        container = choose_container(pod, query.get("container", ""))
+        if spdy:
+            version = websocket.choose(_offered_spdy(request), SPDY_VERSIONS)
+        else:
+            version = websocket.choose(websocket.offered(request), WEBSOCKET_VERSIONS)
         stream = await self._open(pod, kind, container, options)
-        if websocket:
-            socket = web.WebSocketResponse(protocols=(version,), max_msg_size=MAX_MESSAGE_BYTES)
-            try:
-                await socket.prepare(request)
-                await bridge(WebSocketCarrier(socket), stream)
-            finally:
-                await stream.close()
-            return socket
-        connection = _upgrade_to_spdy(request, version)
         try:
-            await _serve_spdy(connection, wanted, stream)
+            try:
+                await begun(stream)
+            except NotBegun as error:
+                if version.startswith("v5."):
+                    # Its clients look for errors on the error channel only.
+                    carrier = WebSocketCarrier(await websocket.open_socket(request, version))
+                    await carrier.finish(internal_error(f"unable to upgrade connection: {error}"))
+                    return Upgraded()
+                return web.Response(status=error.code, text=str(error))
+            if spdy:
+                return await _serve_spdy(request, wanted, version, stream)
+            socket = await websocket.open_socket(request, version)
+            async with closed_when_idle() as active:
+                await bridge(WebSocketCarrier(socket), stream, active=active)
+            return socket
         finally:
             await stream.close()
+
+    async def _forward_spdy(self, request: web.Request, pod: Json) -> web.StreamResponse:
+        protocol = websocket.choose(_offered_spdy(request), (port_forward.PROTOCOL,))
+        connection = _upgrade_to_spdy(request, protocol)
+        try:
+            async with closed_when_idle() as active:
+                await port_forward.serve(SpdySession(connection, active), self._opener(pod))
+        finally:
             await connection.close()
         return Upgraded()
 
-    async def _port_forward(self, request: web.Request, pod: Json, *, websocket: bool) -> web.StreamResponse:
+    async def _forward_websocket(self, request: web.Request, pod: Json) -> web.StreamResponse:
+        """SPDY inside the WebSocket (kubectl since 1.31), or numbered channels (client libraries)."""
+        protocol = websocket.choose(websocket.offered(request), (port_forward.WEBSOCKET_PROTOCOL, *port_channels.PROTOCOLS))
+        if protocol != port_forward.WEBSOCKET_PROTOCOL:
+            ports = port_channels.ports_of(request.query.getall("ports", []))
+            socket = await websocket.open_socket(request, protocol)
+            async with closed_when_idle() as active:
+                await port_channels.serve(socket, ports, self._opener(pod), active=active)
+            return socket
+        socket = await websocket.open_socket(request, protocol)
+        async with closed_when_idle() as active:
+            await port_forward.serve(SpdySession(WebSocketConnection(socket), active), self._opener(pod))
+        await socket.close()
+        return socket
+
+    def _opener(self, pod: Json) -> port_forward.OpenPort:
         async def open_port(port: int) -> Stream:
             return await self._open(pod, "portforward", "", {"port": port})
 
-        if websocket:
-            socket = web.WebSocketResponse(protocols=(port_forward.WEBSOCKET_PROTOCOL,), max_msg_size=MAX_MESSAGE_BYTES)
-            if port_forward.WEBSOCKET_PROTOCOL not in _offered(request):
-                raise bad_request(f"unable to upgrade: the client must offer {port_forward.WEBSOCKET_PROTOCOL}")
-            await socket.prepare(request)
-            await port_forward.serve(SpdySession(WebSocketConnection(socket)), open_port)
-            await socket.close()
-            return socket
-        if port_forward.PROTOCOL not in _offered(request):
-            raise StatusError(403, "Forbidden", f"unable to upgrade: the client must offer {port_forward.PROTOCOL}")
-        connection = _upgrade_to_spdy(request, port_forward.PROTOCOL)
-        try:
-            await port_forward.serve(SpdySession(connection), open_port)
-        finally:
-            await connection.close()
-        return Upgraded()
+        return open_port
 
     async def _open(self, pod: Json, kind: str, container: str, options: Json) -> Stream:
         metadata = pod["metadata"]
@@ -117,56 +133,39 @@ class PodStreaming:
         )
 
 
-async def _serve_spdy(connection: ByteConnection, wanted: Wanted, stream: Stream) -> None:
-    session = SpdySession(connection)
-    async with asyncio.TaskGroup() as tasks:
-        reader = tasks.create_task(session.run())
-        try:
-            carrier = await SpdyCarrier.accept(session, wanted)
-        except (TimeoutError, ConnectionResetError) as error:
-            await stream.close(str(error), 400)
+async def _serve_spdy(request: web.Request, wanted: Wanted, version: str, stream: Stream) -> web.StreamResponse:
+    connection = _upgrade_to_spdy(request, version)
+    try:
+        async with closed_when_idle() as active, asyncio.TaskGroup() as tasks:
+            session = SpdySession(connection, active)
+            reader = tasks.create_task(session.run())
+            try:
+                carrier = await SpdyCarrier.accept(session, wanted, version)
+            except (TimeoutError, ConnectionResetError) as error:
+                await stream.close(str(error), 400)
+                reader.cancel()
+                return Upgraded()
+            pumps = [tasks.create_task(carrier.pump(channel)) for channel in (STDIN, RESIZE)]
+            bridged = tasks.create_task(bridge(carrier, stream, active=active))
+            await asyncio.wait((reader, bridged), return_when=asyncio.FIRST_COMPLETED)
+            if not bridged.done():
+                await stream.close("the client went away", 499)
+                bridged.cancel()
+            for pump in pumps:
+                pump.cancel()
             reader.cancel()
-            return
-        pumps = [tasks.create_task(carrier.pump(channel)) for channel in (STDIN, RESIZE)]
-        bridged = tasks.create_task(bridge(carrier, stream))
-        await asyncio.wait((reader, bridged), return_when=asyncio.FIRST_COMPLETED)
-        if not bridged.done():
-            await stream.close("the client went away", 499)
-            bridged.cancel()
-        for pump in pumps:
-            pump.cancel()
-        reader.cancel()
+    finally:
+        await connection.close()
+    return Upgraded()
 
 
 def _upgrade_to_spdy(request: web.Request, version: str) -> ByteConnection:
-    return upgrade(request, {"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": version})
+    headers = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
+    if version:
+        headers["X-Stream-Protocol-Version"] = version
+    return upgrade(request, headers)
 
 
-def _offered(request: web.Request) -> list[str]:
-    """Subprotocols that the client offers, by WebSocket's header or by SPDY's."""
-    values = request.headers.getall("X-Stream-Protocol-Version", []) + request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
+def _offered_spdy(request: web.Request) -> list[str]:
+    values = request.headers.getall("X-Stream-Protocol-Version", [])
     return [text.strip() for value in values for text in value.split(",") if text.strip()]
-
-
-def choose_container(pod: Json, name: str) -> str:
-    """The container that a request names, or the only or default one. Raises StatusError 400 in Kubernetes' words."""
-    spec = pod["spec"]
-    names: list[str] = [
-        container["name"]
-        for field in ("containers", "initContainers", "ephemeralContainers")
-        for container in spec.get(field) or ()
-    ]
-    pod_name = pod["metadata"]["name"]
-    if name:
-        if name not in names:
-            raise bad_request(f"container {name} is not valid for pod {pod_name}")
-        return name
-    annotations: dict[str, str] = pod["metadata"].get("annotations") or {}
-    default = annotations.get("kubectl.kubernetes.io/default-container", "")
-    if default in names:
-        return default
-    regular = [container["name"] for container in spec["containers"]]
-    if len(regular) > 1:
-        choices = " ".join(regular)
-        raise bad_request(f"a container name must be specified for pod {pod_name}, choose one of: [{choices}]")
-    return str(regular[0])

@@ -1,7 +1,7 @@
-"""port-forward over SPDY: each forwarded connection is a pair of streams (error and data) with one request id.
+"""port-forward as kubectl speaks it, over SPDY: each connection is a pair of streams (error and data) with one request id.
 
 Source: Kubernetes' portforward.k8s.io subprotocol: headers `streamtype`, `port` and `requestid`. The session is the same raw
-or tunnelled in a WebSocket.
+or tunnelled in a WebSocket. Another form, over WebSocket channels, is in `port_channels`.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ Kubernetes' own library, instead of filling memory.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from master.api.streaming.connection import ByteConnection
 from master.api.streaming.spdy_frames import (
@@ -83,10 +83,11 @@ class SpdyStream:
 
 
 class SpdySession:
-    """Accepts streams; run `run` in a task beside the code that uses it."""
+    """Accepts streams; run `run` in a task beside the code that uses it. `active` is called for every frame."""
 
-    def __init__(self, connection: ByteConnection) -> None:
+    def __init__(self, connection: ByteConnection, active: Callable[[], None]) -> None:
         self._connection = connection
+        self._active = active
         self._decoder = Decoder()
         self._encoder = Encoder()
         self._writing = asyncio.Lock()
@@ -117,6 +118,7 @@ class SpdySession:
 
     async def send(self, frame: Frame) -> None:
         """Frames leave in the order of their encoding, which header compression needs."""
+        self._active()
         async with self._writing:
             await self._connection.write(self._encoder.encode(frame))
 
@@ -124,6 +126,7 @@ class SpdySession:
         self._streams.pop(stream.id, None)
 
     async def _take(self, frame: Frame) -> bool:
+        self._active()
         match frame:
             case SynStream(id, headers, fin):
                 if id in self._streams or not id % 2:
