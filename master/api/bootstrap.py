@@ -1,4 +1,4 @@
-"""What every cluster has from the start: its namespaces, and the `kubernetes` Service with its endpoint.
+"""What every cluster has from the start: its namespaces, its priority classes, and the `kubernetes` Service with its endpoint.
 
 Called by `master.app` at each start, before anything else writes. Idempotent: what is there is left alone, but for the
 endpoint's address, which follows the settings. Kubernetes' own: pkg/controlplane's system namespaces and kubernetesservice
@@ -8,6 +8,7 @@ controllers.
 import ipaddress
 import logging
 
+from master.api.kinds.priority_class import SYSTEM_CLASSES
 from master.api.registry.registry import Registry
 from master.api.registry.storage import decode
 from master.api.settings import ApiSettings
@@ -21,6 +22,7 @@ _NAMESPACES = ResourceRef("", "v1", "namespaces")
 _SERVICES = ResourceRef("", "v1", "services")
 _ENDPOINTS = ResourceRef("", "v1", "endpoints")
 _ENDPOINT_SLICES = ResourceRef("discovery.k8s.io", "v1", "endpointslices")
+_PRIORITY_CLASSES = ResourceRef("scheduling.k8s.io", "v1", "priorityclasses")
 _NAME = "kubernetes"
 _LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
@@ -29,6 +31,8 @@ async def bootstrap(registry: Registry, settings: ApiSettings) -> None:
     """Raises StatusError when the store cannot be written."""
     for name in NAMESPACES:
         await _ensure(registry, _NAMESPACES, "", {"metadata": {"name": name}})
+    for priority_class in SYSTEM_CLASSES:
+        await _ensure(registry, _PRIORITY_CLASSES, "", priority_class)
     await _ensure(registry, _SERVICES, "default", _service(settings))
     if settings.advertise_address:
         await _follow(registry, _ENDPOINTS, _endpoints(settings), "subsets")

@@ -14,6 +14,7 @@ class Subresource:
 
 
 SUBRESOURCES = {
+    "approval": Subresource(("get", "patch", "update")),
     "attach": Subresource(("create", "get"), "", "v1", "PodAttachOptions"),
     "binding": Subresource(("create",), "", "v1", "Binding"),
     "eviction": Subresource(("create",), "policy", "v1", "Eviction"),

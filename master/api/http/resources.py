@@ -45,7 +45,7 @@ _BODIES = {
     "binding": ("v1", "Binding"),
     "eviction": ("policy/v1", "Eviction"),
 }
-_WRITTEN = frozenset({"", "status", "scale", "finalize"})
+_WRITTEN = frozenset({"", "status", "scale", "finalize", "approval"})
 
 
 class Resources:

@@ -37,8 +37,10 @@ def not_found(path: str, value: Any) -> Cause:
     return Cause(path, "FieldValueNotFound", f"Not found: {shown(value)}")
 
 
-def not_supported(path: str, value: Any, supported: Iterable[str]) -> Cause:
-    listed = ", ".join(f'"{choice}"' for choice in sorted(supported))
+def not_supported(path: str, value: Any, supported: Iterable[str], *, in_order: bool = False) -> Cause:
+    """`in_order`: the choices as they stand, for kinds whose message Kubernetes does not sort."""
+    choices = supported if in_order else sorted(supported)
+    listed = ", ".join(f'"{choice}"' for choice in choices)
     return Cause(path, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {listed}")
 
 

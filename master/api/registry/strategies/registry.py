@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from master.api.registry.strategies.approval import Approval
 from master.api.registry.strategies.binding import Binding
 from master.api.registry.strategies.finalize import Finalize
 from master.api.registry.strategies.scale import Scale
@@ -11,6 +12,7 @@ from master.api.registry.strategies.whole import Status, Whole
 STRATEGIES: Mapping[str, Strategy] = {
     "": Whole(),
     "status": Status(),
+    "approval": Approval(),
     "scale": Scale(),
     "finalize": Finalize(),
     "binding": Binding(),
