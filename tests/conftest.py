@@ -1,3 +1,9 @@
 """Fixtures that tests of several kinds share."""
 
+import pytest
+
 pytest_plugins = ["tests.hosts.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-cases", type=int, default=10_000, help="requests that the API's fuzz test sends")

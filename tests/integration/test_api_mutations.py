@@ -2,7 +2,6 @@
 
 import copy
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,56 +9,15 @@ import pytest
 
 from master.api.registry.storage import decode
 from master.client.errors import StatusError
-from master.client.protocol import DeleteOptions, ResourceRef
+from master.client.protocol import DeleteOptions
+from tests.integration.api_fuzz import places
+from tests.integration.api_objects import OBJECTS
 from tests.integration.api_world import api_world
 
 Json = dict[str, Any]
-CONTAINER: Json = {
-    "name": "c", "image": "i", "ports": [{"containerPort": 80, "name": "http"}],
-    "env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-    "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "100m"}}, "volumeMounts": [{"name": "v", "mountPath": "/v"}],
-    "livenessProbe": {"httpGet": {"path": "/", "port": "http"}}, "lifecycle": {"preStop": {"exec": {"command": ["x"]}}},
-}  # fmt: skip
-POD_SPEC: Json = {
-    "containers": [CONTAINER], "initContainers": [{"name": "init", "image": "i"}],
-    "volumes": [{"name": "v", "emptyDir": {}}, {"name": "w", "secret": {"items": [{"key": "a", "path": "b"}]}}],
-    "tolerations": [{"key": "a", "operator": "Exists"}], "nodeSelector": {"a": "b"},
-}  # fmt: skip
-TEMPLATE: Json = {"metadata": {"labels": {"app": "a"}}, "spec": POD_SPEC}
-SCALED: Json = {"selector": {"matchLabels": {"app": "a"}}, "template": TEMPLATE, "replicas": 1}
-OBJECTS: list[tuple[ResourceRef, Json]] = [
-    (ResourceRef("", "v1", "pods"), {"spec": POD_SPEC, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
-    (
-        ResourceRef("", "v1", "services"),
-        {
-            "spec": {
-                "type": "NodePort",
-                "ports": [{"port": 80, "targetPort": "http", "nodePort": 30100}],
-                "clusterIP": "10.96.3.3",
-            }
-        },
-    ),
-    (ResourceRef("", "v1", "configmaps"), {"data": {"a": "b"}, "binaryData": {"c": "aGk="}, "immutable": False}),
-    (ResourceRef("", "v1", "secrets"), {"data": {"a": "aGk="}, "stringData": {"c": "d"}, "type": "Opaque"}),
-    (ResourceRef("", "v1", "endpoints"), {"subsets": [{"addresses": [{"ip": "192.0.2.4"}], "ports": [{"port": 80}]}]}),
-    (ResourceRef("apps", "v1", "deployments"), {"spec": {**SCALED, "strategy": {"rollingUpdate": {"maxSurge": "25%"}}}}),
-    (ResourceRef("apps", "v1", "replicasets"), {"spec": SCALED}),
-    (ResourceRef("coordination.k8s.io", "v1", "leases"), {"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}),
-    (
-        ResourceRef("discovery.k8s.io", "v1", "endpointslices"),
-        {"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.4"]}], "ports": [{"port": 80}]},
-    ),
-]
 VALUES: list[Any] = [
     None, "", 0, -1, [], {}, "x", True, "A_B", [None], [{}], {"": ""}, {"a": None}, 10**12, 1.5, "None", "é" * 300, ["a", "a"],
 ]  # fmt: skip
-
-
-def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield (*above, key)
-        yield from places(item, (*above, key))
 
 
 def mutilated(obj: Json, chance: random.Random) -> Json:

@@ -204,3 +204,13 @@ async def test_many_watchers_see_the_same(http: aiohttp.ClientSession) -> None:
 async def test_a_watch_that_makes_no_sense_is_refused(http: aiohttp.ClientSession, query: str) -> None:
     async with http.get(f"{CONFIG_MAPS}?watch=true&{query}") as response:
         assert response.status == 400
+
+
+async def test_the_head_of_a_watch_has_no_body(http: aiohttp.ClientSession) -> None:
+    await create(http, "a")
+    # On one connection: a body would be taken for the next answer.
+    for query in ("watch=true", "watch=true&resourceVersion=999999999999"):
+        async with http.head(f"{CONFIG_MAPS}?{query}") as response:
+            assert response.status == 200
+        async with http.get(f"{CONFIG_MAPS}/a") as response:
+            assert (await response.json())["kind"] == "ConfigMap"

@@ -64,7 +64,8 @@ async def _copy(request: web.Request, stream: Stream, *, follow: bool) -> web.St
         return await _over_websocket(request, stream, first)
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)
-    await _pour(stream, first, response.write)
+    if request.method != "HEAD":
+        await _pour(stream, first, response.write)
     return response
 
 

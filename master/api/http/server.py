@@ -87,7 +87,7 @@ class ApiServer:
     async def run(self) -> None:
         """Serve until cancelled, then let the requests that are being answered end. Raises CannotListen."""
         application = web.Application(client_max_size=self._settings.max_body_bytes)
-        application.router.add_route("*", "/{path:.*}", self._handle)
+        application.router.add_route("*", "/{path:(?s:.*)}", self._handle)  # a path may have line breaks
         runner = web.AppRunner(
             application,
             access_log=None,

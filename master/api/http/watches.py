@@ -116,6 +116,8 @@ class WatchResponder:
                 return await self._over_websocket(request, first, watch, writer, query)
             response = _stream(request)
             await response.prepare(request)
+            if request.method == "HEAD":
+                return response  # has no body: what is written would be taken for the next answer's head
             if first:
                 await response.write(b"".join(first))
             await self._follow(response, watch, writer, query)
@@ -220,5 +222,7 @@ async def _only_error(request: web.Request, error: StatusError) -> web.StreamRes
         return await socket.close()
     response = _stream(request)
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     await response.write(_line("ERROR", encode(error.body)))
     return response
