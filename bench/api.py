@@ -1,6 +1,6 @@
 """Reads, writes and watch fan-out per second of the API, over real TLS against a real master.
 
-    python -m bench.api [--pods 5500] [--seconds 5]
+    python -m bench.api [--pods 5500] [--seconds 5] [--watchers 1000]
 
 The clients run in one process beside the master on the same machine, so a figure is what both together can do.
 """
@@ -20,7 +20,10 @@ from bench.api_client import connect
 from bench.local_master import LocalMaster
 from bench.report import machine, percentile, table
 
-_NAMESPACE = "/api/v1/namespaces/default"
+_PODS = "/api/v1/namespaces/default/pods"
+_JSON = {"Content-Type": "application/json"}
+_STRATEGIC = "application/strategic-merge-patch+json"
+_CLIENTS = (1, 64)
 
 
 def _pod(name: str) -> bytes:
@@ -38,13 +41,9 @@ class Bench:
         self._server = server
 
     async def create(self, name: str) -> None:
-        headers = {"Content-Type": "application/json"}
-        async with self._session.post(f"{self._server}{_NAMESPACE}/pods", data=_pod(name), headers=headers) as answer:
+        async with self._session.post(f"{self._server}{_PODS}", data=_pod(name), headers=_JSON) as answer:
             body = await answer.read()
             assert answer.status == 201, body
-
-    async def create_numbered(self, prefix: str, number: int) -> None:
-        await self.create(f"{prefix}-{number}")
 
     async def read(self, path: str) -> int:
         """Bytes of a GET's answer."""
@@ -52,15 +51,30 @@ class Bench:
             assert answer.status == 200
             return len(await answer.read())
 
-    async def patch(self, name: str, value: str) -> None:
-        headers = {"Content-Type": "application/merge-patch+json"}
+    async def patch(self, name: str, value: str, media_type: str = "application/merge-patch+json") -> None:
         data = json.dumps({"metadata": {"annotations": {"bench": value}}})
-        async with self._session.patch(f"{self._server}{_NAMESPACE}/pods/{name}", data=data, headers=headers) as answer:
-            assert answer.status == 200, await answer.read()
+        await self._patch(f"{_PODS}/{name}", data, media_type)
+
+    async def patch_status(self, name: str, value: str) -> None:
+        data = json.dumps({"status": {"phase": "Running", "message": value}})
+        await self._patch(f"{_PODS}/{name}/status", data, "application/merge-patch+json")
+
+    async def apply(self, name: str, value: str) -> None:
+        """A server-side apply of the whole pod, with another annotation each time."""
+        data = json.loads(_pod(name))
+        data["metadata"]["annotations"] = {"bench": value}
+        query = "?fieldManager=bench&force=true"
+        await self._patch(f"{_PODS}/{name}{query}", json.dumps(data), "application/apply-patch+yaml")
+
+    async def _patch(self, path: str, data: str, media_type: str) -> None:
+        headers = {"Content-Type": media_type}
+        async with self._session.patch(f"{self._server}{path}", data=data, headers=headers) as answer:
+            body = await answer.read()
+            assert answer.status == 200, body
 
     async def watch(self, started: asyncio.Event, received: list[int], revision: str) -> None:
         """Count events until cancelled."""
-        path = f"{_NAMESPACE}/pods?watch=true&resourceVersion={revision}"
+        path = f"{_PODS}?watch=true&resourceVersion={revision}"
         async with self._session.get(f"{self._server}{path}") as answer:
             started.set()
             async for _ in answer.content:
@@ -98,40 +112,51 @@ def resident_megabytes(pid: int) -> float:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
 
 
-async def measure(pods: int, seconds: float) -> str:
+async def measure(pods: int, seconds: float, watchers: int) -> str:
     rows: list[list[str]] = []
     with LocalMaster() as master:
-        session, server = connect(master.kubeconfig, master.folder, connections=256)
+        session, server = connect(master.kubeconfig, master.folder, connections=watchers + 100)
         async with session:
             bench = Bench(session, server)
             empty = resident_megabytes(master.pid)
-            for clients in (1, 64):
-                create = functools.partial(bench.create_numbered, f"p{clients}")
+            for clients in _CLIENTS:
+                create = functools.partial(_create_numbered, bench, clients)
                 cells = await rate(create, clients, seconds=seconds, most=pods // 2)
                 rows.append([f"create a 1 KB pod, {clients} clients", *cells])
-            made = json.loads(await _text(session, f"{server}{_NAMESPACE}/pods?limit=1"))
+            made = json.loads(await _text(session, f"{server}{_PODS}?limit=1"))
             present = 1 + made["metadata"].get("remainingItemCount", 0)
             if present < pods:
                 await rate(lambda n: bench.create(f"fill-{n}"), 64, seconds=600, most=pods - present)
-            for clients in (1, 16, 64):
-                cells = await rate(
-                    lambda n: bench.read(f"{_NAMESPACE}/pods/p1-{n % 100}"), clients, seconds=seconds, most=10**9
-                )
-                rows.append([f"get a pod, {clients} clients", *cells])
             size = await bench.read("/api/v1/pods")
-            cells = await rate(lambda n: bench.read("/api/v1/pods"), 4, seconds=seconds, most=10**9)
-            rows.append([f"list {pods:,} pods ({size / 1e6:.0f} MB), 4 clients", *cells])
-            cells = await rate(lambda n: bench.patch(f"p1-{n % 100}", str(n)), 64, seconds=seconds, most=10**9)
-            rows.append(["merge patch a pod, 64 clients", *cells])
-            rows.append(await _fan_out(bench, session, server, seconds))
+            page = await bench.read("/api/v1/pods?limit=500")
+            operations: list[tuple[str, Callable[[int], Awaitable[object]]]] = [
+                ("get a pod", lambda n: bench.read(f"{_PODS}/p1-{n % 100}")),
+                (f"list {pods:,} pods ({size / 1e6:.1f} MB)", lambda n: bench.read("/api/v1/pods")),
+                (f"list 500 of them ({page / 1e6:.1f} MB)", lambda n: bench.read("/api/v1/pods?limit=500")),
+                ("merge patch a pod", lambda n: bench.patch(f"p1-{n % 100}", str(n))),
+                ("strategic merge patch a pod", lambda n: bench.patch(f"p1-{n % 100}", str(n), _STRATEGIC)),
+                ("patch a pod's status", lambda n: bench.patch_status(f"p1-{n % 100}", str(n))),
+                ("server-side apply of a pod", lambda n: bench.apply(f"p1-{n % 100}", str(n))),
+            ]
+            for name, operation in operations:
+                for clients in _CLIENTS:
+                    cells = await rate(operation, clients, seconds=seconds, most=10**9)
+                    rows.append([f"{name}, {clients} clients", *cells])
             full = resident_megabytes(master.pid)
+            for count in sorted({100, watchers}):
+                rows.append(await _fan_out(bench, session, server, seconds, count))
+            watched = resident_megabytes(master.pid)
     header = ["operation", "per second", "p50 ms", "p99 ms"]
-    memory = f"Master resident: {empty:.0f} MB empty, {full:.0f} MB with {pods:,} pods."
+    memory = f"Master resident: {empty:.0f} MB empty, {full:.0f} MB with {pods:,} pods, {watched:.0f} MB with watchers."
     return f"{machine()}; client and server share it\n\n{table(header, rows)}\n\n{memory}"
 
 
-async def _fan_out(bench: Bench, session: ClientSession, server: str, seconds: float, watchers: int = 100) -> list[str]:
-    revision = json.loads(await _text(session, f"{server}{_NAMESPACE}/pods?limit=1"))["metadata"]["resourceVersion"]
+async def _create_numbered(bench: Bench, clients: int, number: int) -> None:
+    await bench.create(f"p{clients}-{number}")
+
+
+async def _fan_out(bench: Bench, session: ClientSession, server: str, seconds: float, watchers: int) -> list[str]:
+    revision = json.loads(await _text(session, f"{server}{_PODS}?limit=1"))["metadata"]["resourceVersion"]
     counts = [[0] for _ in range(watchers)]
     async with asyncio.TaskGroup() as tasks:
         running = []
@@ -147,7 +172,7 @@ async def _fan_out(bench: Bench, session: ClientSession, server: str, seconds: f
             patches[0] += 1
 
         await rate(patch, 4, seconds=seconds, most=10**9)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while min(count[0] for count in counts) < patches[0] and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         took = time.monotonic() - began
@@ -155,7 +180,7 @@ async def _fan_out(bench: Bench, session: ClientSession, server: str, seconds: f
             task.cancel()
     total = sum(count[0] for count in counts)
     assert min(count[0] for count in counts) == max(count[0] for count in counts) == patches[0], "a watcher lost an event"
-    return [f"watch events delivered to {watchers} watchers", f"{total / took:,.0f}", "", ""]
+    return [f"watch events delivered to {watchers:,} watchers", f"{total / took:,.0f}", "", ""]
 
 
 async def _text(session: ClientSession, url: str) -> str:
@@ -167,9 +192,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pods", type=int, default=5500)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--watchers", type=int, default=1000)
     arguments = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        print(uvloop.run(measure(arguments.pods, arguments.seconds)))
+        print(uvloop.run(measure(arguments.pods, arguments.seconds, arguments.watchers)))
 
 
 if __name__ == "__main__":
