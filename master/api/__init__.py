@@ -19,7 +19,6 @@ exec, attach and port-forward.
         joiner=...,            # master.api.http.protocols.Joiner or None
         static_tokens={},      # token -> UserInfo
         token_authenticators=(),  # more master.api.auth.protocol.TokenAuthenticator
-        authorizers=(),        # more master.api.auth.protocol.Authorizer, asked after the built-in ones
         ready_checks={},       # name -> Callable[[], str]: "" when ready, else why not
     ))
     await server.run()                                           # until cancelled; raises master.api.http.server.CannotListen

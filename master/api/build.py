@@ -10,7 +10,8 @@ from master.api.allocation.services import ServiceAllocator
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
 from master.api.auth.bootstrap_tokens import NAMESPACE, BootstrapTokens
-from master.api.auth.protocol import Authorizer, TokenAuthenticator, UserInfo
+from master.api.auth.protocol import TokenAuthenticator, UserInfo
+from master.api.auth.rbac.index import RbacIndex
 from master.api.auth.reviews.registry import REVIEWS
 from master.api.auth.reviews.review import ReviewContext
 from master.api.auth.service_account.authenticator import ServiceAccountAuthenticator
@@ -57,13 +58,14 @@ class ServerParts:
     service_account_keys: ServiceAccountKeys | None = None
     static_tokens: Mapping[str, UserInfo] = field(default_factory=dict)
     token_authenticators: Sequence[TokenAuthenticator] = ()
-    authorizers: Sequence[Authorizer] = ()
     ready_checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
 
 
 def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Registry:
     """The verbs; `await registry.open()` once the cache is in sync."""
+    rbac = RbacIndex()
+    rbac.follow(cache)
     roots = [kind.definition for kind in KINDS] + REVIEWS.definitions
     return Registry(
         store,
@@ -71,6 +73,7 @@ def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Re
         kinds=KINDS,
         schemas=Schemas([*roots, scale.DEFINITION, binding.DEFINITION, EVICTION, DELETE_OPTIONS]),
         allocators={_SERVICES: ServiceAllocator(settings.service_cidr, settings.node_port_first, settings.node_port_last)},
+        authorization=Authorization(rbac),
     )
 
 
@@ -78,7 +81,6 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
     async def read_secret(name: str) -> Json | None:
         return await registry.storage.read("", "secrets", NAMESPACE, name)
 
-    authorization = Authorization(parts.authorizers)
     built_in: list[TokenAuthenticator] = [StaticTokens(parts.static_tokens), BootstrapTokens(read_secret)]
     tokens: TokenRequests | None = None
     openid: OpenIdDiscovery | None = None
@@ -102,7 +104,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         settings,
         ssl_context=parts.ssl_context,
         authentication=authentication,
-        authorization=authorization,
+        authorization=registry.authorization,
         resources=Resources(
             registry,
             settings,
@@ -115,7 +117,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
             registry.schemas,
             REVIEWS,
             ReviewContext(
-                authorization=authorization,
+                authorization=registry.authorization,
                 authentication=authentication,
                 reader=registry.storage,
                 admit=registry.admit,

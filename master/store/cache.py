@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from master.store.cached import CachedObject, CacheEvent, cache_event, cached
 from master.store.protocol import Compacted, Store, StoreEvent, Unavailable
@@ -34,6 +34,18 @@ _RETRY_SECONDS = 1.0
 
 class TooSlow(Compacted):
     """The watch left too many events waiting; start anew from a list."""
+
+
+class CacheListener(Protocol):
+    """Is told each change of one resource at once, before any reader sees its revision. Neither method waits or raises."""
+
+    def reset(self, objects: Sequence[CachedObject]) -> None:
+        """Everything there is, in key order; what was told before no longer counts."""
+        ...
+
+    def apply(self, event: CacheEvent) -> None:
+        """One change."""
+        ...
 
 
 class CacheWatch:
@@ -178,6 +190,7 @@ class WatchCache:
         self._floor = 0
         self._collections: dict[str, _Collection] = {}
         self._watches: dict[str, set[CacheWatch]] = {}
+        self._listeners: dict[str, list[CacheListener]] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._synced = asyncio.Event()
 
@@ -234,6 +247,14 @@ class WatchCache:
             if not watches:
                 del self._watches[prefix]
 
+    def listen(self, prefix: str, listener: CacheListener) -> None:
+        """Tell a part of the master every change of a resource, for as long as the cache lives.
+
+        For what must never lag behind the readers (who may do what). `prefix` names a resource.
+        """
+        self._listeners.setdefault(prefix, []).append(listener)
+        listener.reset(self.list(prefix)[0])
+
     async def wait_for(self, revision: int) -> None:
         """Wait until everything up to a revision is shown; the caller sets the time-out."""
         if self._synced.is_set() and self._revision >= revision:
@@ -270,6 +291,10 @@ class WatchCache:
         self._collections = collections
         self._floor = floor
         self._remember(events)
+        for prefix, listeners in self._listeners.items():
+            collection = collections.get(prefix)
+            for listener in listeners:
+                listener.reset(collection.under(prefix) if collection else ())
         self._revision = revision
         for watches in list(self._watches.values()):
             for watch in watches:
@@ -323,6 +348,8 @@ class WatchCache:
         else:
             collection.put(change.object)
         collection.remember(change)
+        for listener in self._listeners.get(resource, ()):
+            listener.apply(change)
         namespace = event.key[len(resource) :].partition("/")[0]
         for prefix in (resource, f"{resource}{namespace}/", event.key):
             watches = self._watches.get(prefix)

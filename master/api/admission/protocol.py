@@ -5,10 +5,12 @@ is going to be stored and may only refuse it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
+from master.api.auth.rbac.index import RbacIndex
 from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
 from master.client.protocol import Json, ResourceRef
 
@@ -79,12 +81,17 @@ class ValidatingPlugin(Protocol):
         ...
 
 
+def _masters_only() -> Authorization:
+    return Authorization(RbacIndex())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionContext:
-    """What plugins are made with."""
+    """What plugins are made with. `authorization`: who else may do what; without roles that is system:masters alone."""
 
     reader: ObjectReader
     writer: ObjectWriter
+    authorization: Authorization = field(default_factory=_masters_only)
 
 
 #: Each module in `plugins` has `ORDER: int` (lower runs first) and one or both of the factories `mutating` and `validating`.

@@ -7,7 +7,6 @@ Called by `master.api.http` for every request and by reviews and admission for q
 from collections.abc import Sequence
 
 from master.api.auth.protocol import (
-    AUTHENTICATED,
     BOOTSTRAPPERS,
     MASTERS,
     NO_OPINION,
@@ -17,16 +16,12 @@ from master.api.auth.protocol import (
     RuleList,
     UserInfo,
 )
+from master.api.auth.rbac.authorizer import RbacAuthorizer
+from master.api.auth.rbac.index import RbacIndex
 from master.client.errors import StatusError
 
-#: What everybody may read, without credentials too (Kubernetes' role system:public-info-viewer, and the CA for joining nodes).
-PUBLIC_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/", "/wherry/v1/ca"})
-_DISCOVERY_PREFIXES = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz")
-_SELF_REVIEWS = {
-    ("authorization.k8s.io", "selfsubjectaccessreviews"),
-    ("authorization.k8s.io", "selfsubjectrulesreviews"),
-    ("authentication.k8s.io", "selfsubjectreviews"),
-}
+#: Health, and the CA for joining nodes: for everybody, whatever the roles say (kube-apiserver's always-allow paths).
+PUBLIC_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/wherry/v1/ca"})
 _ALLOWED = Decision(True)
 
 
@@ -44,40 +39,15 @@ class Masters:
         )
 
 
-class PublicInfo:
-    """Health and version, for everybody."""
+class AlwaysAllowed:
+    """Health and the cluster's CA, for everybody."""
 
     def authorize(self, attributes: Attributes) -> Decision:
-        public = attributes.verb == "get" and not attributes.is_resource and attributes.path in PUBLIC_PATHS
+        public = not attributes.is_resource and attributes.verb == "get" and attributes.path in PUBLIC_PATHS
         return _ALLOWED if public else NO_OPINION
 
     def rules_for(self, user: UserInfo, namespace: str) -> RuleList:
         return RuleList([], [{"verbs": ["get"], "nonResourceURLs": sorted(PUBLIC_PATHS)}])
-
-
-class Basics:
-    """Kubernetes' roles system:discovery and system:basic-user, for whoever is authenticated."""
-
-    def authorize(self, attributes: Attributes) -> Decision:
-        if AUTHENTICATED not in attributes.user.groups:
-            return NO_OPINION
-        if attributes.is_resource:
-            review = (attributes.group, attributes.resource) in _SELF_REVIEWS and attributes.verb == "create"
-            return _ALLOWED if review else NO_OPINION
-        path = attributes.path
-        discovery = any(path == prefix or path.startswith(prefix + "/") for prefix in _DISCOVERY_PREFIXES)
-        return _ALLOWED if attributes.verb == "get" and discovery else NO_OPINION
-
-    def rules_for(self, user: UserInfo, namespace: str) -> RuleList:
-        if AUTHENTICATED not in user.groups:
-            return RuleList()
-        reviews = [
-            {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"],
-             "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]},
-            {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
-        ]  # fmt: skip
-        paths = [path for prefix in _DISCOVERY_PREFIXES for path in (prefix, f"{prefix}/*")]
-        return RuleList(reviews, [{"verbs": ["get"], "nonResourceURLs": paths}])
 
 
 class Joining:
@@ -94,10 +64,14 @@ class Joining:
 
 
 class Authorization:
-    """A chain of authorisers; the built-in ones first. Itself an `Authorizer`."""
+    """A chain of authorisers; those that need no roles first. Itself an `Authorizer`.
 
-    def __init__(self, more: Sequence[Authorizer] = ()) -> None:
-        self._authorizers: tuple[Authorizer, ...] = (Masters(), PublicInfo(), Basics(), Joining(), *more)
+    `rbac`: the roles, which admission asks too (who gives a role must hold it).
+    """
+
+    def __init__(self, rbac: RbacIndex, more: Sequence[Authorizer] = ()) -> None:
+        self.rbac = rbac
+        self._authorizers: tuple[Authorizer, ...] = (Masters(), AlwaysAllowed(), Joining(), *more, RbacAuthorizer(rbac))
 
     def authorize(self, attributes: Attributes) -> Decision:
         """The first that allows; otherwise no opinion, with everybody's reasons."""

@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Gauge
 
 from master.api.auth.authentication import Authentication
-from master.api.auth.authorization import PUBLIC_PATHS, Authorization
+from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import ANONYMOUS_USER, UserInfo
 from master.api.http.metrics import ApiMetrics
 from master.api.http.query import is_true
@@ -32,7 +32,7 @@ from master.api.http.warnings import send as send_warnings
 from master.api.http.writes import Writes
 from master.api.settings import ApiSettings
 from master.api.streaming.websocket import bearer_token
-from master.client.errors import StatusError, unauthorized
+from master.client.errors import StatusError
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_SECONDS = 1
@@ -159,7 +159,7 @@ class ApiServer:
         return response
 
     async def _answer(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        user = await self._user(request, info)
+        user = await self._user(request)
         self._authorization.check(info.attributes(user))
         if info.is_resource:
             if self._reviews.serves(info):
@@ -167,16 +167,13 @@ class ApiServer:
             return await self._resources.respond(request, info, user)
         return await self._system_paths.respond(request, info, user)
 
-    async def _user(self, request: web.Request, info: RequestInfo) -> UserInfo:
+    async def _user(self, request: web.Request) -> UserInfo:
         header = request.headers.get("Authorization", "")
         if not header and (token := bearer_token(request)):
             header = f"Bearer {token}"
         user = await self._authentication.authenticate(_peer_certificate(request), header)
-        if user is not None:
-            return user
-        if info.path in PUBLIC_PATHS:
-            return ANONYMOUS_USER
-        raise unauthorized()
+        # Whoever shows nothing is anonymous and may what the roles give to system:unauthenticated, as in Kubernetes.
+        return ANONYMOUS_USER if user is None else user
 
     def enter(self, *, long_running: bool) -> None:
         """Count a request. Raises StatusError 429 when there are too many."""
