@@ -65,7 +65,7 @@ class Registry:
         self._lister = Lister(cache)
         self.authorization = authorization
         context = AdmissionContext(reader=self.storage, writer=self, authorization=authorization)
-        self.admission = AdmissionChain(context)
+        self._admission = AdmissionChain(context)
         self._allocators = allocators
 
     async def open(self) -> None:
@@ -156,13 +156,13 @@ class Registry:
             dry_run=options.dry_run,
             warn=options.warn,
         )
-        await self.admission.admit(request, obj)
+        await self._admission.admit(request, obj)
         causes = kind.validate(obj, None)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
         for warning in kind.warnings(obj, None):
             options.warn(warning)
-        await self.admission.validate(request, obj)
+        await self._admission.validate(request, obj)
         for attempt in range(_NAME_ATTEMPTS):
             try:
                 return encode((await self._store_new(kind, obj, dry_run=options.dry_run)).obj)
@@ -263,8 +263,8 @@ class Registry:
                 dry_run=options.dry_run,
                 warn=warn,
             )
-            await self.admission.admit(request, stored.obj)
-            await self.admission.validate(request, stored.obj)
+            await self._admission.admit(request, stored.obj)
+            await self._admission.validate(request, stored.obj)
             outcome = deletion.begin(kind, stored.obj, options)
             try:
                 match outcome:
@@ -359,14 +359,14 @@ class Registry:
             dry_run=options.dry_run,
             warn=options.warn,
         )
-        await self.admission.admit(request, obj)
+        await self._admission.admit(request, obj)
         causes = strategy.validate(kind, obj, old)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
         if not subresource:
             for warning in kind.warnings(obj, old):
                 options.warn(warning)
-        await self.admission.validate(request, obj)
+        await self._admission.validate(request, obj)
         reservation = self._reserve(kind, obj, old) if not subresource else None
         if options.dry_run or obj == old:
             if reservation:
