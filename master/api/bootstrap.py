@@ -8,6 +8,7 @@ controllers.
 import ipaddress
 import logging
 
+from master.api.auth.rbac.defaults.reconcile import reconcile
 from master.api.kinds.priority_class import SYSTEM_CLASSES
 from master.api.registry.registry import Registry
 from master.api.registry.storage import decode
@@ -31,6 +32,7 @@ async def bootstrap(registry: Registry, settings: ApiSettings) -> None:
     """Raises StatusError when the store cannot be written."""
     for name in NAMESPACES:
         await _ensure(registry, _NAMESPACES, "", {"metadata": {"name": name}})
+    await reconcile(registry)
     for priority_class in SYSTEM_CLASSES:
         await _ensure(registry, _PRIORITY_CLASSES, "", priority_class)
     await _ensure(registry, _SERVICES, "default", _service(settings))

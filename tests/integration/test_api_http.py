@@ -74,8 +74,9 @@ async def test_without_credentials_only_health_version_and_ca_are_shown(world: A
             async with nobody.get(path) as response:
                 assert response.status == 200, path
         for path in ("/api", "/api/v1/pods", "/metrics", "/openapi/v2", "/nothing"):
-            got = await get(nobody, path, 401)
-            assert (got["kind"], got["reason"], got["message"], got["code"]) == ("Status", "Unauthorized", "Unauthorized", 401)
+            got = await get(nobody, path, 403)
+            assert (got["kind"], got["reason"], got["code"]) == ("Status", "Forbidden", 403)
+            assert 'User "system:anonymous" cannot ' in got["message"]
 
 
 async def test_a_certificate_of_another_ca_is_turned_away(world: ApiWorld, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -10,7 +10,7 @@ import pytest
 
 from master.store import cache as cache_module
 from master.store.cache import CacheWatch, TooSlow, WatchCache
-from master.store.cached import CacheEvent, cached
+from master.store.cached import CachedObject, CacheEvent, cached
 from master.store.protocol import Compacted, Corrupt, KeyValue
 from master.store.sqlite import SQLiteStore
 
@@ -238,4 +238,41 @@ async def test_after_a_restart_the_compaction_is_the_limit(store: SQLiteStore) -
             cache.watch(PODS, revisions[18])
         with cache.watch(PODS, revisions[30]) as watch:
             assert [event.revision for event in await anext(watch)] == revisions[31:]
+        running.cancel()
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def reset(self, objects: Sequence[CachedObject]) -> None:
+        self.told = [f"{cached.name}@{cached.revision}" for cached in objects]
+
+    def apply(self, event: CacheEvent) -> None:
+        self.told.append(f"{event.type} {event.object.name}@{event.revision}")
+
+
+async def test_a_listener_is_told_what_there_is_and_every_change_before_a_reader_sees_it(world: World) -> None:
+    first = await world.put("a")
+    listener = Listener()
+    world.cache.listen(PODS, listener)
+    second = await world.put("b")
+    assert listener.told == [f"a@{first}", f"ADDED b@{second}"]
+    third = await world.delete("a")
+    await world.store.put("/registry/core/nodes/-/n", pod("n", ""), expected=None)
+    assert listener.told[2:] == [f"DELETED a@{third}"]
+
+
+async def test_a_listener_hears_the_first_load_and_a_new_one(store: SQLiteStore) -> None:
+    await store.put(f"{PODS}default/a", pod("a"), expected=None)
+    cache = WatchCache(store)
+    listener = Listener()
+    cache.listen(PODS, listener)
+    assert listener.told == []
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(cache.run())
+        await cache.synced()
+        assert listener.told == ["a@1"]
         running.cancel()

@@ -1,16 +1,10 @@
 """Who holds what: subjects, scopes, changes, and that no request looks at everybody's bindings."""
 
-import json
-from typing import Any
-
 import pytest
 
 from master.api.auth.protocol import Attributes, UserInfo
-from master.api.auth.rbac.index import RbacIndex
 from master.client.errors import StatusError
-from master.store.cache import WatchCache
 from tests.unit.master.api.auth.rbac_world import Roles, rule, user, wants
-from tests.unit.master.store.stores import MemoryStore
 
 READER = rule("get list", resources="pods")
 JANE = user("jane", "team")

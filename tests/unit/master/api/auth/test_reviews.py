@@ -8,6 +8,7 @@ import pytest
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import AUTHENTICATED, MASTERS, UserInfo
+from master.api.auth.rbac.index import RbacIndex
 from master.api.auth.reviews.registry import REVIEWS, Reviews
 from master.api.auth.reviews.review import ReviewContext, ReviewRequest
 from master.api.registry.write_options import WriteOptions
@@ -43,7 +44,7 @@ async def ask(
     if namespace:
         metadata.setdefault("namespace", namespace)
     context = ReviewContext(
-        authorization=Authorization(), authentication=Authentication([]), reader=NoObjects(), admit=NoAdmission()
+        authorization=Authorization(RbacIndex()), authentication=Authentication([]), reader=NoObjects(), admit=NoAdmission()
     )
     body = {"metadata": metadata, "spec": spec}
     request = ReviewRequest(user=user, namespace=namespace, name="", body=body, dry_run=False, context=context)
@@ -59,7 +60,7 @@ async def refusal(plural: str, spec: Any, **more: Any) -> StatusError:
 async def test_a_self_review_is_about_who_asks() -> None:
     assert await ask("selfsubjectaccessreviews", {"resourceAttributes": PODS}, user=ADMIN) == {"allowed": True}
     assert await ask("selfsubjectaccessreviews", {"resourceAttributes": PODS}) == {"allowed": False}
-    assert await ask("selfsubjectaccessreviews", {"nonResourceAttributes": {"verb": "get", "path": "/api"}}) == {
+    assert await ask("selfsubjectaccessreviews", {"nonResourceAttributes": {"verb": "get", "path": "/readyz"}}) == {
         "allowed": True
     }
 

@@ -1,0 +1,165 @@
+"""Real users with real kubectl: roles, escalation, reviews, impersonation, nobody."""
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.api_world import ApiWorld, api_world
+
+VERSIONS = ("1.27", "1.30", "1.33")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[ApiWorld]:
+    async with api_world(tmp_path) as running:
+        await running.ok("create", "namespace", "team")
+        for role, name in (("view", "viewer"), ("edit", "editor"), ("admin", "owner")):
+            await running.ok("create", "rolebinding", role, f"--clusterrole={role}", f"--user={name}", "-n", "team")
+        yield running
+
+
+async def said(world: ApiWorld, name: str, *arguments: str, version: str = "", stdin: str = "") -> str:
+    """What kubectl says to a user, whether it succeeds or not."""
+    result = await world.kubectl(*arguments, version=version, stdin=stdin, user=world.user(name))
+    return (result.out + result.err).strip()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_the_default_roles_hold_in_their_namespace(world: ApiWorld, version: str) -> None:
+    async def can(name: str, *question: str) -> str:
+        return (await said(world, name, "auth", "can-i", *question, version=version)).splitlines()[-1]
+
+    assert await can("viewer", "get", "pods", "-n", "team") == "yes"
+    assert await can("viewer", "get", "pods", "-n", "default") == "no"
+    assert await can("viewer", "get", "secrets", "-n", "team") == "no"
+    assert await can("viewer", "get", "pods", "--subresource=log", "-n", "team") == "yes"
+    assert await can("editor", "create", "deployments.apps", "-n", "team") == "yes"
+    assert await can("editor", "list", "pods", "--all-namespaces") == "no"
+    assert await can("editor", "create", "roles.rbac.authorization.k8s.io", "-n", "team") == "no"
+    assert await can("owner", "create", "rolebindings.rbac.authorization.k8s.io", "-n", "team") == "yes"
+    assert await can("owner", "get", "/metrics") == "no"
+    assert await can("owner", "get", "/version") == "yes"
+    listed = await said(world, "viewer", "auth", "can-i", "--list", "-n", "team", version=version)
+    assert "selfsubjectaccessreviews.authorization.k8s.io" in listed
+    assert any(line.startswith("configmaps") and "[get list watch]" in line for line in listed.splitlines())
+    assert "secrets" not in listed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_refusals_are_worded_as_kubernetes_words_them(world: ApiWorld, version: str) -> None:
+    assert await said(world, "viewer", "get", "secrets", "-n", "team", version=version) == (
+        'Error from server (Forbidden): secrets is forbidden: User "viewer" cannot list resource "secrets" '
+        'in API group "" in the namespace "team"'
+    )
+    assert await said(world, "viewer", "get", "nodes", "x", version=version) == (
+        'Error from server (Forbidden): nodes "x" is forbidden: User "viewer" cannot get resource "nodes" '
+        'in API group "" at the cluster scope'
+    )
+    assert await said(world, "viewer", "get", "--raw", "/metrics", version=version) == (
+        'Error from server (Forbidden): forbidden: User "viewer" cannot get path "/metrics"'
+    )
+    await world.ok("create", "rolebinding", "lost", "--role=gone", "--user=viewer", "-n", "team")
+    assert (await said(world, "viewer", "delete", "cm", "x", "-n", "team", version=version)).endswith(
+        'in the namespace "team": RBAC: role.rbac.authorization.k8s.io "gone" not found'
+    )
+
+
+async def test_an_admin_of_a_namespace_gives_what_he_holds_and_no_more(world: ApiWorld) -> None:
+    bind = ("create", "rolebinding", "-n", "team", "--user=bob")
+    assert (
+        await said(world, "owner", *bind, "one", "--clusterrole=edit") == "rolebinding.rbac.authorization.k8s.io/one created"
+    )
+    assert await said(world, "bob", "auth", "can-i", "create", "pods", "-n", "team") == "yes"
+    refused = await said(world, "owner", *bind, "two", "--clusterrole=cluster-admin")
+    assert refused.splitlines()[1:] == [
+        '{APIGroups:["*"], Resources:["*"], Verbs:["*"]}',
+        '{NonResourceURLs:["*"], Verbs:["*"]}',
+    ]
+    assert 'rolebindings.rbac.authorization.k8s.io "two" is forbidden: user "owner"' in refused
+    assert "is attempting to grant RBAC permissions not currently held:" in refused
+    role = ("create", "role", "-n", "team")
+    assert "created" in await said(world, "owner", *role, "r", "--verb=get", "--resource=secrets")
+    assert "not currently held" in await said(world, "owner", *role, "s", "--verb=get", "--resource=nodes")
+    assert "cannot create resource" in await said(world, "editor", *role, "s", "--verb=get", "--resource=pods")
+    await world.ok("create", "clusterrole", "nodes", "--verb=get", "--resource=nodes")
+    assert "not currently held" in await said(world, "owner", *bind, "three", "--clusterrole=nodes")
+    await world.ok("create", "clusterrole", "binder", "--verb=bind", "--resource=clusterroles", "--resource-name=nodes")
+    await world.ok("create", "rolebinding", "binder", "--clusterrole=binder", "--user=owner", "-n", "team")
+    assert "created" in await said(world, "owner", *bind, "three", "--clusterrole=nodes")
+    assert 'clusterrole.rbac.authorization.k8s.io "none" not found' in await said(
+        world, "owner", *bind, "four", "--clusterrole=none"
+    )
+    patch = '{"rules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}]}'
+    patched = await said(world, "owner", "patch", "role", "r", "-n", "team", "--type=merge", "-p", patch)
+    assert '{APIGroups:["*"], Resources:["*"], Verbs:["*"]}' in patched
+    assert "labeled" in await said(world, "owner", "label", "role", "r", "-n", "team", "a=b")
+
+
+async def test_who_may_escalate_gives_more_than_he_holds(world: ApiWorld) -> None:
+    verbs = "--verb=create,get,update,patch,escalate"
+    await world.ok("create", "clusterrole", "esc", verbs, "--resource=clusterroles.rbac.authorization.k8s.io")
+    await world.ok("create", "clusterrolebinding", "esc", "--clusterrole=esc", "--user=esc")
+    assert "created" in await said(world, "esc", "create", "clusterrole", "big", "--verb=get", "--resource=nodes")
+    await world.ok("create", "clusterrole", "mk", "--verb=create,get", "--resource=clusterroles.rbac.authorization.k8s.io")
+    await world.ok("create", "clusterrolebinding", "mk", "--clusterrole=mk", "--user=mk")
+    gathers = await said(world, "mk", "create", "clusterrole", "all", "--aggregation-rule=a=b")
+    assert gathers.endswith("must have cluster-admin privileges to use the aggregationRule")
+
+
+async def test_the_role_of_a_binding_never_changes(world: ApiWorld) -> None:
+    patch = '{"roleRef":{"name":"cluster-admin"}}'
+    result = await world.kubectl("patch", "rolebinding", "view", "-n", "team", "--type=merge", "-p", patch)
+    assert "cannot change roleRef" in result.err
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_auth_reconcile_brings_roles_up_to_a_manifest(world: ApiWorld, version: str) -> None:
+    manifest = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: r, namespace: team}
+rules: [{verbs: [get], apiGroups: [""], resources: [pods]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: b, namespace: team}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}
+subjects: [{kind: ServiceAccount, name: s, namespace: team}]
+"""
+    for _ in range(2):
+        out = await world.ok("auth", "reconcile", "-f", "-", version=version, stdin=manifest)
+        assert "role.rbac.authorization.k8s.io/r reconciled" in out
+        assert "rolebinding.rbac.authorization.k8s.io/b reconciled" in out
+    rules = json.loads(await world.ok("get", "role", "r", "-n", "team", "-o", "json"))["rules"]
+    assert rules == [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]
+
+
+async def test_a_restart_brings_back_what_is_missing_and_keeps_what_was_added(tmp_path: Path) -> None:
+    async with api_world(tmp_path) as world:
+        await world.ok("delete", "clusterrole", "system:discovery", "view")
+        added = '[{"op":"add","path":"/rules/-","value":{"verbs":["get"],"nonResourceURLs":["/mine"]}}]'
+        await world.ok("patch", "clusterrole", "system:monitoring", "--type=json", "-p", added)
+        off = "rbac.authorization.kubernetes.io/autoupdate=false"
+        await world.ok("annotate", "--overwrite", "clusterrole", "system:public-info-viewer", off)
+        await world.ok("patch", "clusterrole", "system:public-info-viewer", "--type=merge", "-p", '{"rules":[]}')
+        assert (await world.kubectl("get", "pods", user=world.user("jane"))).code == 1
+    shutil.rmtree(tmp_path / "user-admin")  # it names the port of the server that ended
+    async with api_world(tmp_path) as world:
+        listed = json.loads(await world.ok("get", "clusterroles", "-o", "json"))["items"]
+        roles = {role["metadata"]["name"]: role for role in listed}
+        assert {"system:discovery", "view"} <= roles.keys()
+        assert {"verbs": ["get"], "nonResourceURLs": ["/mine"]} in roles["system:monitoring"]["rules"]
+        assert not roles["system:public-info-viewer"].get("rules")
+        before = world.registry.revision
+    async with api_world(tmp_path) as world:
+        # Nothing differs: only the endpoint of the kubernetes Service may have been written.
+        assert world.registry.revision - before <= 2
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.33"])
+async def test_whoami_tells_who_one_is(world: ApiWorld, version: str) -> None:
+    shown = json.loads(await said(world, "viewer", "auth", "whoami", "-o", "json", version=version))
+    assert shown["status"]["userInfo"] == {"username": "viewer", "groups": ["system:authenticated"]}
