@@ -30,7 +30,9 @@ from master.api.http.system_paths import SystemPaths
 from master.api.http.writes import Writes
 from master.api.kinds.registry import KINDS
 from master.api.openapi.documents import OpenApi
+from master.api.proxy.handler import Proxy
 from master.api.registry.registry import Registry
+from master.api.registry.storage import decode
 from master.api.registry.strategies import binding, scale
 from master.api.schema.schemas import Schemas
 from master.api.settings import ApiSettings
@@ -81,6 +83,9 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
     async def read_secret(name: str) -> Json | None:
         return await registry.storage.read("", "secrets", NAMESPACE, name)
 
+    async def read_object(resource: ResourceRef, namespace: str, name: str) -> Json:
+        return decode(await registry.get(resource, namespace, name))
+
     built_in: list[TokenAuthenticator] = [StaticTokens(parts.static_tokens), BootstrapTokens(read_secret)]
     tokens: TokenRequests | None = None
     openid: OpenIdDiscovery | None = None
@@ -111,6 +116,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
             writes,
             logs=PodLogs(parts.streams) if parts.streams else None,
             streaming=parts.streaming,
+            proxy=Proxy(parts.streams, read_object) if parts.streams else None,
         ),
         reviews=ReviewResponder(
             settings,

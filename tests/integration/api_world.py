@@ -99,21 +99,7 @@ class ApiWorld:
         env: Mapping[str, str] | None = None,
     ) -> Result:
         """Run a real kubectl of a version ("1.27"), the default one without."""
-        program = _KUBECTL.with_name(f"kubectl.{version}") if version else _KUBECTL
-        environment = {
-            "KUBECONFIG": str((user or self.admin()) / "kubeconfig"),
-            "HOME": str(self.folder),
-            "PATH": os.environ["PATH"],
-            **(env or {}),
-        }
-        process = await asyncio.create_subprocess_exec(
-            str(program),
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-        )
+        process = await self.start(*arguments, version=version, user=user, env=env)
         try:
             async with asyncio.timeout(40):
                 out, err = await process.communicate(stdin.encode())
@@ -123,6 +109,26 @@ class ApiWorld:
                 await process.wait()
             raise
         return Result(process.returncode or 0, out.decode(), err.decode())
+
+    async def start(
+        self, *arguments: str, version: str = "", user: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start a real kubectl of a version, the default one without; the caller ends it."""
+        program = _KUBECTL.with_name(f"kubectl.{version}") if version else _KUBECTL
+        environment = {
+            "KUBECONFIG": str((user or self.admin()) / "kubeconfig"),
+            "HOME": str(self.folder),
+            "PATH": os.environ["PATH"],
+            **(env or {}),
+        }
+        return await asyncio.create_subprocess_exec(
+            str(program),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+        )
 
     async def ok(self, *arguments: str, version: str = "", stdin: str = "", env: Mapping[str, str] | None = None) -> str:
         """What kubectl printed; it must succeed."""

@@ -45,6 +45,38 @@ async def test_a_port_on_the_pods_loopback_is_forwarded(node: Node) -> None:
     assert closed["code"] == 500
 
 
+async def test_a_proxy_reaches_the_pods_own_address_and_no_other(node: Node) -> None:
+    manifest = node.pod("serve", {"command": [*SERVER[:2], SERVER[2].replace("127.0.0.1:8080", "8080")]})
+    node.order(manifest)
+    address = (await node.until_ready("serve"))["podIP"]
+    asked = [b"GET /index.html HTTP/1.0\r\n\r\n"]
+
+    async def serves() -> bool:
+        output, _, _ = await node.stream("podproxy", manifest, address=address, port=8080, input=asked)
+        return output.endswith(b"hello\n")
+
+    while not await serves():
+        await asyncio.sleep(0.05)
+    for wrong in ("127.0.0.1", "169.254.169.254", "192.0.2.1", ""):
+        _, _, closed = await node.stream("podproxy", manifest, address=wrong, port=8080)
+        assert (closed["code"], closed["error"]) == (400, "address not allowed")
+    _, _, closed = await node.stream("podproxy", manifest, address=address, port=81)
+    assert (closed["code"], closed["error"]) == (503, f"dial tcp {address}:81: connect: connection refused")
+
+
+async def test_a_node_proxy_reaches_the_agents_own_server(node: Node) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"own")
+        writer.close()
+
+    manifest = node.pod("none", {})
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        node.kubelet.server_listens(server.sockets[0].getsockname()[1])
+        output, _, closed = await node.stream("nodeproxy", manifest, port=0, input=[b"GET\n"])
+        assert (output, closed.get("error", "")) == (b"own", "")
+
+
 async def test_a_terminal_is_one(node: Node) -> None:
     manifest = node.pod("tty", {"command": ["/bin/sleep", "1000"]})
     node.order(manifest)

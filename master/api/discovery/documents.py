@@ -107,7 +107,7 @@ def _plain(served: Kind) -> list[Json]:
             "name": f"{served.plural}/{name}",
             "singularName": "",
             "namespaced": served.namespaced,
-            "kind": below.kind or served.kind,
+            "kind": below.kind.format(served.kind) or served.kind,
             "verbs": list(below.verbs),
         }
         if below.group:
@@ -131,7 +131,7 @@ def _aggregated(served: Kind) -> Json:
     below = []
     for name in sorted(served.subresources):
         child = SUBRESOURCES[name]
-        response = {"group": child.group, "version": child.version, "kind": child.kind}
+        response = {"group": child.group, "version": child.version, "kind": child.kind.format(served.kind)}
         if not child.kind:
             response = {"group": served.group, "version": served.version, "kind": served.kind}
         below.append({"subresource": name, "responseKind": response, "verbs": list(child.verbs)})

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Subresource:
-    """`kind` "" means the kind of the object itself; then `group` and `version` are its own too."""
+    """`kind` "" means the kind of the object itself; then `group` and `version` are its own too.
+
+    "{}" in `kind` stands for the object's kind.
+    """
 
     verbs: tuple[str, ...]
     group: str = ""
@@ -21,6 +24,7 @@ SUBRESOURCES = {
     "exec": Subresource(("create", "get"), "", "v1", "PodExecOptions"),
     "finalize": Subresource(("update",)),
     "log": Subresource(("get",)),
+    "proxy": Subresource(("create", "delete", "get", "patch", "update"), "", "v1", "{}ProxyOptions"),
     "portforward": Subresource(("create", "get"), "", "v1", "PodPortForwardOptions"),
     "scale": Subresource(("get", "patch", "update"), "autoscaling", "v1", "Scale"),
     "status": Subresource(("get", "patch", "update")),

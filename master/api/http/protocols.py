@@ -5,6 +5,7 @@ from typing import Protocol
 from aiohttp import web
 
 from master.api.auth.protocol import UserInfo
+from master.api.http.request_info import RequestInfo
 from master.client.protocol import Json
 
 
@@ -13,6 +14,14 @@ class StreamingHandler(Protocol):
 
     async def handle(self, request: web.Request, pod: Json, subresource: str) -> web.StreamResponse:
         """`pod` as it is now. Raises StatusError before the connection is upgraded."""
+        ...
+
+
+class ProxyHandler(Protocol):
+    """Serves the proxy subresources of pods, services and nodes (see `master.api.proxy`)."""
+
+    async def respond(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+        """Raises StatusError before the target's answer has begun."""
         ...
 
 

@@ -79,14 +79,16 @@ def parse(method: str, path: str, *, watch: bool) -> RequestInfo:
         else:
             namespace = parts[1]
     name = parts[1] if len(parts) > 1 else ""
+    below = len(parts) > 2
     return RequestInfo(
-        _verb(method, name, watch=watch),
+        # Below an object `watch` is the query of what is proxied, or nothing.
+        _verb(method, name, watch=watch and not below),
         path,
         is_resource=True,
         group=group,
         version=version,
         resource=parts[0],
-        subresource=parts[2] if len(parts) > 2 else "",
+        subresource=parts[2] if below else "",
         namespace=namespace,
         name=name,
         rest=tuple(parts[3:]),

@@ -11,7 +11,7 @@ from master.api.http.field_validation import FieldValidation
 from master.api.http.forms import include_object, object_in_form, page_in_form
 from master.api.http.logs import PodLogs
 from master.api.http.negotiation import accepted
-from master.api.http.protocols import StreamingHandler
+from master.api.http.protocols import ProxyHandler, StreamingHandler
 from master.api.http.query import is_true
 from master.api.http.request_info import RequestInfo
 from master.api.http.responses import encoded
@@ -39,6 +39,7 @@ _PATCH_TYPES: dict[str, PatchType] = {
 }
 #: Verb of a request by what discovery calls it, for subresources that are streams.
 STREAMING = frozenset({"exec", "attach", "portforward"})
+PROXY = "proxy"
 #: apiVersion and kind of the bodies of subresources that are not the object itself.
 _BODIES = {
     "scale": ("autoscaling/v1", "Scale"),
@@ -57,12 +58,14 @@ class Resources:
         *,
         logs: PodLogs | None,
         streaming: StreamingHandler | None,
+        proxy: ProxyHandler | None,
     ) -> None:
         self._registry = registry
         self._settings = settings
         self._writes = writes
         self._logs = logs
         self._streaming = streaming
+        self._proxy = proxy
         self._watches = WatchResponder(registry, settings)
 
     def serves(self, info: RequestInfo) -> bool:
@@ -76,12 +79,16 @@ class Resources:
             if kind.plural != "namespaces":
                 raise page_not_found()
             info = replace(info, namespace="")
-        if info.rest or (info.subresource and info.subresource not in kind.subresources):
+        if (info.rest and info.subresource != PROXY) or (info.subresource and info.subresource not in kind.subresources):
             raise page_not_found()
         if kind.namespaced and info.name and not info.namespace:
             raise page_not_found()
         if info.subresource == "log":
             return await self._log(request, info)
+        if info.subresource == PROXY:
+            if self._proxy is None:
+                raise _no_streams()
+            return await self._proxy.respond(request, info)
         if info.subresource in STREAMING:
             return await self._stream(request, info)
         if not info.subresource and info.verb not in kind.verbs:

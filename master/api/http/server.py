@@ -24,7 +24,7 @@ from master.api.auth.protocol import ANONYMOUS_USER, UserInfo
 from master.api.http.metrics import ApiMetrics
 from master.api.http.query import is_true
 from master.api.http.request_info import RequestInfo, parse
-from master.api.http.resources import STREAMING, Resources
+from master.api.http.resources import PROXY, STREAMING, Resources
 from master.api.http.responses import error_response
 from master.api.http.reviews import ReviewResponder
 from master.api.http.system_paths import SystemPaths
@@ -231,7 +231,7 @@ class _Counted:
 
 
 def _is_long_running(info: RequestInfo, request: web.Request) -> bool:
-    if info.verb == "watch" or info.subresource in STREAMING:
+    if info.verb == "watch" or info.subresource in STREAMING or info.subresource == PROXY:
         return True
     return info.subresource == "log" and is_true(request.query.get("follow", ""))
 

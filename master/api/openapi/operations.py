@@ -57,6 +57,7 @@ _VALIDATION = Parameter(
     "fieldValidation instructs the server on how to handle objects in the request (POST/PUT/PATCH) containing unknown or "
     "duplicate fields. Valid values are: Ignore, Warn, Strict.",
 )
+_PATH = Parameter("path", "string", "Path is the URL path to use for the current proxy request.")
 _WRITE = (_PRETTY, _DRY_RUN, _MANAGER, _VALIDATION)
 _LIST = (
     _PRETTY,
@@ -171,6 +172,12 @@ def _subresource_operations(kind: Kind, name: str) -> Iterator[Operation]:
             yield _operation(
                 kind, method, "connect" if name != "log" else "get", suffix=name.title(), of=of, response="string"
             )
+        return
+    if name == "proxy":
+        proxied = f"{kind.kind}ProxyOptions"
+        for method in ("get", "post", "put", "patch", "delete", "head", "options"):
+            of = (_CORE + proxied, "", "v1", proxied)
+            yield _operation(kind, method, "connect", suffix="Proxy", of=of, response="string", parameters=(_PATH,))
         return
     definition, group, version, body_kind = _BODIES.get(name, (kind.definition, kind.group, kind.version, kind.kind))
     of = (definition, group, version, body_kind)

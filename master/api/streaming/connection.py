@@ -1,6 +1,7 @@
 """A two-way byte connection that was an HTTP request: taken over after 101, or tunnelled in WebSocket binary messages."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol, cast
 
 from aiohttp import WSMsgType, web
@@ -123,7 +124,7 @@ class Upgraded(web.StreamResponse):
         return None
 
 
-def upgrade(request: web.Request, headers: dict[str, str]) -> UpgradedConnection:
+def upgrade(request: web.Request, headers: Mapping[str, str]) -> UpgradedConnection:
     """Answer 101 with these headers and take the connection over. Raises ConnectionResetError when it is gone."""
     transport = request.transport
     if transport is None:
