@@ -1,4 +1,4 @@
-"""What every cluster has from the start: its namespaces, its priority classes, and the `kubernetes` Service with its endpoint.
+"""What every cluster has from the start: namespaces, priority classes, APIServices, the `kubernetes` Service and its endpoint.
 
 Called by `master.app` at each start, before anything else writes. Idempotent: what is there is left alone, but for the
 endpoint's address, which follows the settings. Kubernetes' own: pkg/controlplane's system namespaces and kubernetesservice
@@ -8,6 +8,7 @@ controllers.
 import ipaddress
 import logging
 
+from master.api.api_services import register_api_services
 from master.api.auth.rbac.defaults.reconcile import reconcile
 from master.api.kinds.priority_class import SYSTEM_CLASSES
 from master.api.registry.registry import Registry
@@ -35,6 +36,7 @@ async def bootstrap(registry: Registry, settings: ApiSettings) -> None:
     await reconcile(registry)
     for priority_class in SYSTEM_CLASSES:
         await _ensure(registry, _PRIORITY_CLASSES, "", priority_class)
+    await register_api_services(registry)
     await _ensure(registry, _SERVICES, "default", _service(settings))
     if settings.advertise_address:
         await _follow(registry, _ENDPOINTS, _endpoints(settings), "subsets")

@@ -31,6 +31,11 @@ _DNS1035_MESSAGE = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end "
     f"with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_DNS1035}')"
 )
+_WILDCARD_MESSAGE = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case "
+    "alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for "
+    rf"validation is '\*\.{_SUBDOMAIN}')"
+)
 _QUALIFIED_MESSAGE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
     f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
@@ -53,6 +58,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 _LABEL_RE = _compiled(_LABEL)
 _SUBDOMAIN_RE = _compiled(_SUBDOMAIN)
 _DNS1035_RE = _compiled(_DNS1035)
+_WILDCARD_RE = _compiled(rf"\*\.{_SUBDOMAIN}")
 _QUALIFIED_RE = _compiled(_QUALIFIED)
 _LABEL_VALUE_RE = _compiled(_LABEL_VALUE)
 _CONFIG_KEY_RE = _compiled(_CONFIG_KEY)
@@ -75,6 +81,14 @@ def dns1123_subdomain(value: str) -> list[str]:
     wrong = _length(value, DNS1123_SUBDOMAIN_MAX)
     if not _SUBDOMAIN_RE.match(value):
         wrong.append(_DNS1123_SUBDOMAIN_MESSAGE)
+    return wrong
+
+
+def wildcard_dns1123_subdomain(value: str) -> list[str]:
+    """A host with a wildcard: "*.example.com"."""
+    wrong = _length(value, DNS1123_SUBDOMAIN_MAX)
+    if not _WILDCARD_RE.match(value):
+        wrong.append(_WILDCARD_MESSAGE)
     return wrong
 
 
@@ -177,4 +191,15 @@ def ip_address(value: str) -> list[str]:
         ipaddress.ip_address(value)
     except ValueError:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return []
+
+
+def cidr(value: str) -> list[str]:
+    """A network, with or without bits beyond its prefix."""
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        network = None
+    if network is None or "/" not in value or not value.rpartition("/")[2].isdigit():
+        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
     return []
