@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from master.api.kinds.kind import Kind
 from master.api.schema.definitions import Schema
 from master.api.schema.schemas import Schemas
-from tests.integration.api_objects import OBJECTS
+from tests.integration.api_objects import example
 
 NAMESPACE = "default"
-#: The object of each kind that updates, patches and reads go to.
+#: The object of each kind that requests go to, when the kind does not ask for another name.
 NAME = "fuzzed"
 _JSON = "application/json"
 _PATCHES = (
@@ -137,7 +137,6 @@ class Requests:
         self._schemas = schemas
         self._kinds = st.sampled_from([kind for kind in kinds if {"create", "update"} <= set(kind.verbs)])
         self._all = kinds
-        self._examples = {(ref.group, ref.version, ref.plural): example for ref, example in OBJECTS}
 
     def any(self) -> st.SearchStrategy[Case]:
         return st.one_of(
@@ -164,8 +163,8 @@ class Requests:
         query = draw(
             st.sampled_from(("", "?dryRun=All", "?fieldValidation=Strict", "?fieldValidation=Ignore", "?fieldManager=f"))
         )
-        path = collection(kind) if method == "POST" else f"{collection(kind)}/{NAME}{below}"
-        return Case(method, path + query, {"Content-Type": _JSON}, json.dumps(obj).encode(), f"{collection(kind)}/{NAME}")
+        path = collection(kind) if method == "POST" else f"{path_of(kind)}{below}"
+        return Case(method, path + query, {"Content-Type": _JSON}, json.dumps(obj).encode(), path_of(kind))
 
     def writes(self) -> st.SearchStrategy[Case]:
         """Creates and updates with objects that are almost right."""
@@ -198,7 +197,7 @@ class Requests:
         query = draw(
             st.sampled_from(("", "?dryRun=All", "?fieldManager=f", "?fieldManager=f&force=true", "?fieldValidation=Strict"))
         )
-        path = f"{collection(kind)}/{NAME}"
+        path = path_of(kind)
         return Case("PATCH", path + below + query, {"Content-Type": media_type}, json.dumps(body).encode(), path)
 
     def patches(self) -> st.SearchStrategy[Case]:
@@ -215,10 +214,10 @@ class Requests:
         return st.builds(
             lambda kind, method, media_type, body: Case(
                 method,
-                collection(kind) if method == "POST" else f"{collection(kind)}/{NAME}",
+                collection(kind) if method == "POST" else path_of(kind),
                 {"Content-Type": media_type},
                 body,
-                f"{collection(kind)}/{NAME}",
+                path_of(kind),
             ),
             self._kinds, st.sampled_from(("POST", "PUT", "PATCH", "DELETE")), st.sampled_from(types), bodies,
         )  # fmt: skip
@@ -254,7 +253,7 @@ class Requests:
         return st.builds(
             lambda kind, method, one, parameters, accept: Case(
                 method,
-                (f"{collection(kind)}/{NAME}" if one else collection(kind))
+                (path_of(kind) if one else collection(kind))
                 + "?timeoutSeconds=1&"
                 + "&".join(f"{name}={quote(value)}" for name, value in parameters),
                 {"Accept": accept} if accept else {},
@@ -282,7 +281,7 @@ class Requests:
     @staticmethod
     def _delete(draw: st.DrawFn, self: "Requests") -> Case:
         options = draw(st.sampled_from(("", '{"gracePeriodSeconds":0}', '{"propagationPolicy":"Orphan"}')))
-        path = f"{collection(draw(self._kinds))}/{NAME}"
+        path = path_of(draw(self._kinds))
         return Case("DELETE", path, {"Content-Type": _JSON}, options.encode(), path)
 
     def deletes(self) -> st.SearchStrategy[Case]:
@@ -291,14 +290,14 @@ class Requests:
 
     def _object(self, kind: Kind, rng: random.Random) -> Any:
         """A valid object with some generated fields, or a generated one."""
-        example = self._examples.get((kind.group, kind.version, kind.plural))
+        valid = example(kind)
         obj = by_schema(self._schemas, self._schemas.definition(kind.definition), rng)
-        if example is not None and rng.random() < 0.8:
-            generated, obj = obj, copy.deepcopy(example)
+        if valid is not None and rng.random() < 0.8:
+            generated, obj = obj, copy.deepcopy(valid)
             if rng.random() < 0.3:
                 obj |= {name: value for name, value in generated.items() if rng.random() < 0.2}
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
-        metadata: dict[str, Any] = {"name": NAME} if rng.random() < 0.8 else {"generateName": "x-"}
+        metadata: dict[str, Any] = {"name": name_of(kind)} if rng.random() < 0.8 else {"generateName": "x-"}
         if rng.random() < 0.1:
             metadata |= {"labels": {"a": rng.choice(_STRINGS)}, "finalizers": ["example.com/a"]}
         obj["metadata"] = metadata
@@ -321,6 +320,16 @@ _directives = st.sampled_from(
 def _harmless(parts: list[str]) -> bool:
     """A watch without a time limit would hold its test up."""
     return "watch" not in parts
+
+
+def name_of(kind: Kind) -> str:
+    """The name of the object that requests of this kind go to."""
+    name: str = ((example(kind) or {}).get("metadata") or {}).get("name", NAME)
+    return name
+
+
+def path_of(kind: Kind) -> str:
+    return f"{collection(kind)}/{name_of(kind)}"
 
 
 def collection(kind: Kind) -> str:

@@ -5,6 +5,8 @@ Bounded as kube-apiserver bounds them: duplicates are dropped, long ones cut whe
 Source: k8s.io/apiserver pkg/endpoints/filters/warning.go.
 """
 
+import unicodedata
+
 from aiohttp import web
 
 _TOTAL_CHARACTERS = 4096
@@ -51,6 +53,7 @@ def send(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def warning_header(text: str) -> str:
-    """A text as the value of a Warning header: no line breaks, no raw quotes (RFC 7234, 5.5)."""
-    quoted = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
+    """A text as the value of a Warning header: no control characters, no raw quotes (RFC 7234, 5.5)."""
+    printable = "".join(" " if unicodedata.category(character) == "Cc" else character for character in text)
+    quoted = " ".join(printable.split()).replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{quoted}"'

@@ -23,3 +23,9 @@ def test_a_few_long_warnings_stay_whole() -> None:
     warnings = Warnings()
     warnings.add("x" * 3000)
     assert len(warnings.headers()[0]) > 3000
+
+
+def test_a_warning_with_control_characters_is_one_line_of_text() -> None:
+    warnings = Warnings()
+    warnings.add('unknown field "a\x00\x1b[31m\x7f\x85b"')
+    assert warnings.headers() == ['299 - "unknown field \\"a [31m b\\""']
