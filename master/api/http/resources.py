@@ -46,7 +46,7 @@ _BODIES = {
     "binding": ("v1", "Binding"),
     "eviction": ("policy/v1", "Eviction"),
 }
-_WRITTEN = frozenset({"", "status", "scale", "finalize", "approval"})
+_WRITTEN = frozenset({"", "status", "scale", "finalize", "approval", "ephemeralcontainers"})
 
 
 class Resources:

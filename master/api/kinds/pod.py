@@ -6,6 +6,7 @@ from master.api.kinds.pod_spec.gates import GATED_CONDITION
 from master.api.kinds.pod_spec.updates import validate_pod_update
 from master.api.kinds.pod_spec.validation import validate_pod_spec
 from master.api.kinds.rules import names
+from master.api.kinds.rules.field_errors import forbidden
 from master.api.kinds.rules.lifecycle import next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
 from master.api.printers import pod as printer
@@ -53,6 +54,8 @@ def _validate(obj: Json, old: Json | None) -> list[Cause]:
     causes.extend(validate_pod_spec(obj.get("spec") or {}, "spec"))
     if old is not None:
         causes.extend(validate_pod_update(obj, old))
+    elif (obj.get("spec") or {}).get("ephemeralContainers"):
+        causes.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     return causes
 
 
@@ -73,7 +76,9 @@ KIND = Kind(
     short_names=("po",),
     categories=("all",),
     definition="io.k8s.api.core.v1.Pod",
-    subresources=frozenset({"status", "log", "exec", "attach", "portforward", "proxy", "binding", "eviction"}),
+    subresources=frozenset(
+        {"status", "log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers", "binding", "eviction"}
+    ),
     default=_default,
     validate=_validate,
     prepare_for_create=_prepare_for_create,

@@ -1,4 +1,7 @@
-"""Validation of containers: init, regular and ephemeral ones (validateContainers, validateInitContainers)."""
+"""Validation of containers: regular and init ones, and what ephemeral ones share with them.
+
+Source: validateContainers, validateInitContainers, validateContainerCommon.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,8 +34,8 @@ def validate_containers(spec: Json, volumes: Mapping[str, Json], path: str) -> l
     seen: set[str] = set()
     for index, container in enumerate(containers):
         where = f"{path}.containers[{index}]"
-        causes.extend(_validate_container(container, volumes, where, host_network=host_network))
-        causes.extend(_validate_name(container, seen, where))
+        causes.extend(validate_common(container, volumes, where, host_network=host_network))
+        causes.extend(validate_container_name(container, seen, where))
         if container.get("restartPolicy"):
             causes.append(forbidden(f"{where}.restartPolicy", "may not be set for non-init containers"))
         causes.extend(validate_lifecycle(container.get("lifecycle"), f"{where}.lifecycle"))
@@ -40,14 +43,15 @@ def validate_containers(spec: Json, volumes: Mapping[str, Json], path: str) -> l
             causes.extend(validate_probe(container.get(probe), f"{where}.{probe}", kind=probe))
     for index, container in enumerate(init_containers):
         where = f"{path}.initContainers[{index}]"
-        causes.extend(_validate_container(container, volumes, where, host_network=host_network))
-        causes.extend(_validate_name(container, seen, where))
+        causes.extend(validate_common(container, volumes, where, host_network=host_network))
+        causes.extend(validate_container_name(container, seen, where))
         causes.extend(_validate_init(container, where))
     causes.extend(_validate_host_ports(containers, f"{path}.containers"))
     return causes
 
 
-def _validate_name(container: Json, seen: set[str], path: str) -> list[Cause]:
+def validate_container_name(container: Json, seen: set[str], path: str) -> list[Cause]:
+    """`seen`: the names so far; this one joins them."""
     name = container.get("name") or ""
     if not name:
         return [required(f"{path}.name")]
@@ -76,7 +80,8 @@ def _validate_init(container: Json, path: str) -> list[Cause]:
     return causes
 
 
-def _validate_container(container: Json, volumes: Mapping[str, Json], path: str, *, host_network: bool) -> list[Cause]:
+def validate_common(container: Json, volumes: Mapping[str, Json], path: str, *, host_network: bool) -> list[Cause]:
+    """What holds for containers of every type."""
     causes: list[Cause] = []
     image = container.get("image") or ""
     if not image:

@@ -81,6 +81,10 @@ def _without_mutable(spec: Json, before: Json) -> Json:
     return spec
 
 
+def same_meaning(one: Any, other: Any) -> bool:
+    return bool(_semantic(one) == _semantic(other))
+
+
 def _semantic(value: Any) -> Any:
     """A value without what means the same as nothing (apiequality.Semantic): empty lists, maps and strings."""
     if isinstance(value, dict):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from master.api.registry.strategies.approval import Approval
 from master.api.registry.strategies.binding import Binding
+from master.api.registry.strategies.ephemeral_containers import EphemeralContainers
 from master.api.registry.strategies.finalize import Finalize
 from master.api.registry.strategies.scale import Scale
 from master.api.registry.strategies.strategy import Strategy
@@ -14,6 +15,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "status": Status(),
     "approval": Approval(),
     "scale": Scale(),
+    "ephemeralcontainers": EphemeralContainers(),
     "finalize": Finalize(),
     "binding": Binding(),
 }
