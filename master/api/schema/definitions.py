@@ -34,6 +34,9 @@ class Schema(msgspec.Struct, frozen=True, gc=False):
     additional: "Schema | None" = msgspec.field(default=None, name="additionalProperties")
     patch_strategy: str = msgspec.field(default="", name="x-kubernetes-patch-strategy")
     patch_merge_key: str = msgspec.field(default="", name="x-kubernetes-patch-merge-key")
+    list_type: str = msgspec.field(default="", name="x-kubernetes-list-type")
+    list_map_keys: list[str] = msgspec.field(default=[], name="x-kubernetes-list-map-keys")
+    map_type: str = msgspec.field(default="", name="x-kubernetes-map-type")
 
     @property
     def json_type(self) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.api.schema.definitions import META_TYPES, Schema, SchemaError, load_definitions
+from master.api.schema.merge_types import MergeType
+from master.api.schema.merge_types_builtin import BuiltinMergeTypes
 from master.api.schema.scalars import InvalidScalar, canonical_micro_time, canonical_quantity, canonical_time
 
 Json = dict[str, Any]
@@ -47,6 +49,7 @@ class Schemas:
         """`roots`: the definitions of the kinds that are served; what they refer to comes along."""
         self._definitions = load_definitions([*roots, *META_TYPES])
         self._visits: dict[str, Visit] = {}
+        self._merge_types = BuiltinMergeTypes(self.definition)
 
     def normalize(self, definition: str, obj: Json) -> Normalized:
         """A normalised copy. Raises TypeMismatch with the decoder's text for the first value of a wrong type."""
@@ -59,6 +62,10 @@ class Schemas:
             return self._definitions[name]
         except KeyError as error:
             raise SchemaError(f"no schema of {name}") from error
+
+    def merge_type(self, definition: str) -> MergeType:
+        """How objects of a definition are merged by server-side apply. Raises SchemaError."""
+        return self._merge_types.merge_type(definition)
 
     def resolved(self, schema: Schema) -> Schema:
         """The definition that a schema refers to, or the schema itself."""
