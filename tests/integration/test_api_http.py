@@ -179,7 +179,7 @@ async def test_other_content_types_get_415(http: aiohttp.ClientSession) -> None:
     for path, method, media_type in (
         (CONFIG_MAPS, "POST", "text/plain"),
         (CONFIG_MAPS + "/a", "PATCH", "application/json"),
-        (CONFIG_MAPS + "/a", "PATCH", "application/apply-patch+yaml"),
+        (CONFIG_MAPS + "/a", "PATCH", "application/apply-patch+cbor"),
     ):
         async with http.request(method, path, data=b"{}", headers={"Content-Type": media_type}) as response:
             got = await response.json()

@@ -18,6 +18,7 @@ class _Absent:
 
 ABSENT: Final = _Absent()
 _MEMBER: FieldSet = {}
+_CONTAINERS = frozenset({dict, list})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,11 @@ def whole(kind: MergeType, value: Any) -> FieldSet:
         fields, element = mapping.fields, mapping.element
         node: FieldSet = {SELF: _MEMBER}
         for name in sorted(value):
-            below = fields.get(name) or element
-            node["f:" + name] = whole(below, value[name]) if below is not None else _MEMBER
+            part = value[name]
+            if type(part) in _CONTAINERS and (below := fields.get(name) or element) is not None:
+                node["f:" + name] = whole(below, part)
+            else:
+                node["f:" + name] = _MEMBER
         return node
     if type(value) is list:
         listing = kind.list
@@ -115,8 +119,8 @@ def _maps(mapping: MapType, old: dict[str, Any], new: dict[str, Any]) -> _Nodes:
         below = fields.get(name) or element
         if name in old:
             before = old[name]
-        elif name in embedded and type(value) is dict:
-            before = {}
+        elif name in embedded and type(value) in _CONTAINERS:
+            before = type(value)()
         else:
             changed["f:" + name] = whole(below, value) if below is not None else _MEMBER
             continue
@@ -135,8 +139,8 @@ def _maps(mapping: MapType, old: dict[str, Any], new: dict[str, Any]) -> _Nodes:
         below = fields.get(name) or element
         if below is None:
             removed["f:" + name] = _MEMBER
-        elif name in embedded and type(old[name]) is dict:
-            less = _both(below, old[name], {})[1]
+        elif name in embedded and type(old[name]) in _CONTAINERS:
+            less = _both(below, old[name], type(old[name])())[1]
             if less is not None:
                 removed["f:" + name] = less
         else:
@@ -152,9 +156,9 @@ def _lists(listing: ListType, old: list[Any], new: list[Any]) -> _Nodes:
     before, after = _grouped(listing, old), _grouped(listing, new)
     kind = listing.items
     for step in {**before, **after}:
-        was, now = before.get(step, ()), after.get(step, ())
+        was, now = before.get(step, []), after.get(step, [])
         if len(was) > 1 and len(now) > 1:
-            if list(was) != list(now):
+            if was != now:
                 changed[step] = _MEMBER
         elif len(was) > 1:
             # Duplicates were owned as one: they make place for what is there now.

@@ -51,10 +51,8 @@ def to_parent(owners: Owners, scale: Owners, api_version: str, replicas: Replica
         identity = identify(owner.id.manager, owner.id.operation, api_version, owner.id.subresource)
         if here is not None:
             before = result.get(identity)
-            fields = of(here)
-            result[identity] = Owner(
-                identity, api_version, fields if before is None else union(before.fields, fields), owner.time
-            )
+            fields = of(here) if before is None else union(before.fields, of(here))
+            result[identity] = Owner(identity, api_version, fields, owner.time)
     return encoded(result)
 
 

@@ -53,13 +53,29 @@ class FieldValidation:
         """An object with its patch applied. Raises StatusError 400 or 422."""
         return self._checked(definition, body, patched=True)
 
+    def found_in_config(self, repeated: Sequence[str]) -> None:
+        """Keys that the body of an apply repeats. Raises StatusError 400 when that counts."""
+        if self._mode == "Strict":
+            raise bad_request(f"error strict decoding patch: {_yaml_errors(repeated)}")
+        self._warn(_yaml_errors(repeated))
+
+    def found_in_yaml(self, repeated: Sequence[str]) -> None:
+        """Keys that the YAML of a create or an update repeats. Raises StatusError 400 when that counts."""
+        if self._mode == "Strict":
+            raise self._refused(f"strict decoding error: {_yaml_errors(repeated)}")
+        self._warn(_yaml_errors(repeated))
+
+    def _warn(self, text: str) -> None:
+        if self._mode == "Warn":
+            self.warnings.append(text)
+
     def _checked(self, definition: str, body: Json, *, patched: bool) -> Json:
         try:
             normalized = self._schemas.normalize(definition, body)
         except TypeMismatch as error:
             raise self._refused(str(error)) from error
         messages = [f'unknown field "{path}"' for path in normalized.unknown_fields]
-        if not patched:
+        if self._duplicates:
             messages += [f'duplicate field "{path}"' for path in self._duplicates]
         if messages and self._mode == "Strict":
             why = "strict decoding error: " + ", ".join(messages)
@@ -68,8 +84,12 @@ class FieldValidation:
             text = f'Invalid value: "{self._kind}": {why}'
             raise invalid("", "", "", [Cause("patch", "FieldValueInvalid", text)])
         if self._mode == "Warn":
-            self.warnings = messages
+            self.warnings += [message for message in messages if message not in self.warnings]
         return normalized.object
 
     def _refused(self, why: str) -> StatusError:
         return bad_request(f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}: {why}')
+
+
+def _yaml_errors(repeated: Sequence[str]) -> str:
+    return "\n  ".join(("yaml: unmarshal errors:", *repeated))

@@ -18,13 +18,15 @@ from master.api.http.responses import encoded
 from master.api.http.warnings import recorder
 from master.api.http.watches import WatchResponder
 from master.api.http.watches import parse as parse_watch
+from master.api.http.write_query import WriteQuery
+from master.api.http.write_query import parse as parse_query
 from master.api.http.writes import Writes
 from master.api.kinds.kind import Kind
 from master.api.registry.listing import ListQuery
 from master.api.registry.registry import Registry, delete_options
 from master.api.registry.selection import Selection
 from master.api.registry.storage import decode
-from master.api.registry.write_options import WriteOptions
+from master.api.registry.write_options import Check, WriteOptions
 from master.api.settings import ApiSettings
 from master.client.errors import Cause, StatusError, bad_request, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType
@@ -32,6 +34,11 @@ from master.client.protocol import DeleteOptions, Json, PatchType
 EVICTION = "io.k8s.api.policy.v1.Eviction"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
+#: The body is YAML, and so may be JSON.
+_APPLY_TYPE = "application/apply-patch+yaml"
+_STRATEGIC: PatchType = "application/strategic-merge-patch+json"
+#: Strategic merge needs what custom resources' schemas cannot say.
+_BUILT_IN = "io.k8s."
 _PATCH_TYPES: dict[str, PatchType] = {
     "application/json-patch+json": "application/json-patch+json",
     "application/merge-patch+json": "application/merge-patch+json",
@@ -166,9 +173,9 @@ class Resources:
         if kind.namespaced and not info.namespace:
             raise method_not_allowed()
         wanted = accepted(request.headers.get("Accept", ""))
-        dry_run = dry_run_of(request)
+        query = parse_query(request, "CreateOptions")
         body, check = await self._body(request, info, kind)
-        options = WriteOptions(user=user, dry_run=dry_run, check=check.check, warn=recorder(request).add)
+        options = _options(request, user, query, check.check)
         registry = self._registry
         if info.subresource == "eviction":
             checked = check.check(EVICTION, body)
@@ -185,9 +192,9 @@ class Resources:
 
     async def _update(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
-        dry_run = dry_run_of(request)
+        query = parse_query(request, "UpdateOptions")
         body, check = await self._body(request, info, kind)
-        options = WriteOptions(user=user, dry_run=dry_run, check=check.check, warn=recorder(request).add)
+        options = _options(request, user, query, check.check)
         raw = await self._writes.finish(
             self._registry.update(info.ref, info.namespace, info.name, body, options, subresource=info.subresource)
         )
@@ -197,22 +204,55 @@ class Resources:
 
     async def _patch(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
-        dry_run = dry_run_of(request)
-        patch_type = _PATCH_TYPES.get(bodies.content_type(request))
-        if patch_type is None:
-            raise bodies.unsupported(*_PATCH_TYPES)
-        raw_body = await self._read(request)
-        patch = bodies.decode(raw_body, "application/json").value
+        media_type = bodies.content_type(request)
+        if media_type == _APPLY_TYPE:
+            return await self._apply(request, info, kind, user)
+        patch_type = _PATCH_TYPES.get(media_type)
+        if patch_type is None or (patch_type == _STRATEGIC and not kind.definition.startswith(_BUILT_IN)):
+            raise bodies.unsupported(*(name for name in (*_PATCH_TYPES, _APPLY_TYPE)
+                                       if name != _STRATEGIC or kind.definition.startswith(_BUILT_IN)))  # fmt: skip
+        query = parse_query(request, "PatchOptions")
+        decoded = bodies.decode(await self._read(request), "application/json")
+        patch = decoded.value
         if not isinstance(patch, list if patch_type == "application/json-patch+json" else dict):
             raise bad_request("error decoding patch: json: cannot unmarshal the patch into Go value of its type")
-        check = FieldValidation.of(request, self._registry.schemas, kind=kind.kind, version=kind.version)
-        options = WriteOptions(user=user, dry_run=dry_run, check=check.check_patched, warn=recorder(request).add)
+        check = FieldValidation.of(
+            request, self._registry.schemas, kind=kind.kind, version=kind.version, duplicates=decoded.duplicates
+        )
+        options = _options(request, user, query, check.check_patched)
         raw = await self._writes.finish(
             self._registry.patch(info.ref, info.namespace, info.name, patch_type, patch, options, subresource=info.subresource)
         )
         if info.subresource != "scale":
             raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml, warnings=check.warnings)
+
+    async def _apply(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
+        """Server-side apply: PATCH with a body that says what the client wants to be there, and nothing else."""
+        wanted = accepted(request.headers.get("Accept", ""))
+        query = parse_query(request, "PatchOptions", applies=True)
+        decoded = bodies.decode_object(await self._read(request), bodies.YAML)
+        config: Json = decoded.value
+        api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
+        if (config.get("apiVersion"), config.get("kind")) != (api_version, name):
+            raise bad_request(f"invalid object type: {config.get('apiVersion') or '/'}, Kind={config.get('kind') or ''}")
+        if not isinstance(config.get("metadata"), dict | None):
+            raise bad_request("error decoding patch: metadata must be an object")
+        check = FieldValidation.of(request, self._registry.schemas, kind=name, version=api_version.rpartition("/")[2])
+        if decoded.repeated_keys:
+            check.found_in_config(decoded.repeated_keys)
+
+        def may_create() -> None:
+            self._registry.authorization.check(replace(info, verb="create").attributes(user))
+
+        options = replace(_options(request, user, query, check.check_patched), force=query.force, may_create=may_create)
+        raw, created = await self._writes.finish(
+            self._registry.apply(info.ref, info.namespace, info.name, config, options, subresource=info.subresource)
+        )
+        if info.subresource != "scale":
+            raw = object_in_form(kind, raw, wanted, include_object(request))
+        code = 201 if created else 200
+        return await encoded(request, raw, code=code, as_yaml=wanted.yaml, warnings=check.warnings)
 
     async def _delete(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
@@ -255,6 +295,8 @@ class Resources:
             raise bad_request(f'{name} in version "{kind.version}" cannot be handled as a {name}: {why}')
         version = api_version.rpartition("/")[2]
         check = FieldValidation.of(request, self._registry.schemas, kind=name, version=version, duplicates=decoded.duplicates)
+        if decoded.repeated_keys:
+            check.found_in_yaml(decoded.repeated_keys)
         return body, check
 
     async def _delete_options(self, request: web.Request) -> DeleteOptions:
@@ -312,6 +354,11 @@ def method_not_allowed() -> StatusError:
 
 def _no_streams() -> StatusError:
     return StatusError(503, "ServiceUnavailable", "nodes cannot be reached: this server carries no streams")
+
+
+def _options(request: web.Request, user: UserInfo, query: WriteQuery, check: Check) -> WriteOptions:
+    warn = recorder(request).add
+    return WriteOptions(user=user, dry_run=query.dry_run, check=check, field_manager=query.manager, warn=warn)
 
 
 def dry_run_of(request: web.Request) -> bool:

@@ -30,6 +30,7 @@ PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
 )
 
 
@@ -58,7 +59,14 @@ _VALIDATION = Parameter(
     "duplicate fields. Valid values are: Ignore, Warn, Strict.",
 )
 _PATH = Parameter("path", "string", "Path is the URL path to use for the current proxy request.")
+_FORCE = Parameter(
+    "force",
+    "boolean",
+    'Force is going to "force" Apply requests. It means user will re-acquire conflicting fields owned by other people. Force '
+    "flag must be unset for non-apply patch requests.",
+)
 _WRITE = (_PRETTY, _DRY_RUN, _MANAGER, _VALIDATION)
+_PATCHED = (*_WRITE, _FORCE)
 _LIST = (
     _PRETTY,
     Parameter("labelSelector", "string", "A selector to restrict the list of returned objects by their labels."),
@@ -159,7 +167,7 @@ def _object_operations(kind: Kind) -> Iterator[Operation]:
     if "update" in kind.verbs:
         yield _operation(kind, "put", "update", body=kind.definition, parameters=_WRITE)
     if "patch" in kind.verbs:
-        yield _operation(kind, "patch", "patch", body=_PATCH, parameters=_WRITE, consumes=PATCH_TYPES)
+        yield _operation(kind, "patch", "patch", body=_PATCH, parameters=_PATCHED, consumes=PATCH_TYPES)
     if "delete" in kind.verbs:
         yield _operation(kind, "delete", "delete", body=_DELETE_OPTIONS, response=_STATUS, parameters=_DELETE)
 
@@ -187,7 +195,7 @@ def _subresource_operations(kind: Kind, name: str) -> Iterator[Operation]:
     if name != "finalize":
         yield _operation(kind, "get", "get", suffix=name.title(), of=of, parameters=(_PRETTY,))
         yield _operation(
-            kind, "patch", "patch", suffix=name.title(), of=of, body=_PATCH, parameters=_WRITE, consumes=PATCH_TYPES
+            kind, "patch", "patch", suffix=name.title(), of=of, body=_PATCH, parameters=_PATCHED, consumes=PATCH_TYPES
         )
     yield _operation(kind, "put", "update", suffix=name.title(), of=of, body=definition, parameters=_WRITE)
 

@@ -8,6 +8,7 @@ Authentication, authorisation and content negotiation happen before; `WriteOptio
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from master.api.admission.chain import AdmissionChain
@@ -21,6 +22,7 @@ from master.api.patch.json_patch import apply_json_patch
 from master.api.patch.merge_patch import apply_merge_patch
 from master.api.patch.strategic_merge import apply_strategic_merge
 from master.api.registry import deletion
+from master.api.registry.field_ownership import FieldOwnership
 from master.api.registry.listing import Lister, ListQuery, Page
 from master.api.registry.metadata import (
     begin_life,
@@ -36,7 +38,7 @@ from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.watching import ObjectWatch, open_watch, shown
 from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
 from master.api.schema.schemas import Schemas, TypeMismatch
-from master.client.errors import StatusError, bad_request, invalid
+from master.client.errors import StatusError, bad_request, conflict, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType, RawEvent, RawList, ResourceRef
 from master.store.cache import WatchCache
 from master.store.protocol import Conflict, Store
@@ -45,6 +47,13 @@ from master.store.protocol import Conflict, Store
 _ATTEMPTS = 5
 #: How often another name is generated when the one generated is taken (KEP-4420).
 _NAME_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An apply has settled already who owns what: the managedFields of its object."""
+
+    owners: Any
 
 
 class Registry:
@@ -63,6 +72,7 @@ class Registry:
         self.storage = Storage(store, cache)
         self._cache = cache
         self._lister = Lister(cache)
+        self._ownership = FieldOwnership(kinds, schemas)
         self.authorization = authorization
         context = AdmissionContext(reader=self.storage, writer=self, authorization=authorization)
         self._admission = AdmissionChain(context)
@@ -141,14 +151,19 @@ class Registry:
         kind = self.kind(resource)
         obj = (options.check or self._normalized)(kind.definition, body)
         given = obj.get("metadata") or {}
-        prefix = "" if given.get("name") else given.get("generateName") or ""
+        prefix, sent = "" if given.get("name") else given.get("generateName") or "", given.get("managedFields")
         begin_life(kind, namespace, obj)
         kind.prepare_for_create(obj)
         kind.default(obj)
-        name = obj["metadata"].get("name", "")
+        self._ownership.created(kind, obj, sent, options)
+        return await self._create(kind, namespace, obj, options, prefix=prefix)
+
+    async def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions, *, prefix: str = "") -> bytes:
+        """Admit, validate and store a new object that is complete. `prefix`: its name was generated from it."""
+        name, owners = obj["metadata"].get("name", ""), obj["metadata"].get("managedFields")
         request = AdmissionRequest(
             "CREATE",
-            resource,
+            kind.resource,
             kind.kind,
             namespace,
             name,
@@ -157,6 +172,7 @@ class Registry:
             warn=options.warn,
         )
         await self._admission.admit(request, obj)
+        self._ownership.admitted(obj, owners, options.warn)
         causes = kind.validate(obj, None)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
@@ -222,21 +238,69 @@ class Registry:
             view = strategy.view(kind, stored.obj)
             check = options.check or self._normalized
             patched = check(definition, self._patched(definition, view, patch_type, body))
-            metadata = patched.get("metadata")
-            if not isinstance(metadata, dict):
-                raise bad_request("the patch removes the object's metadata")
-            check_name(name, metadata)
-            check_namespace(kind, namespace, metadata)
-            if metadata.get("uid") not in (None, "", stored.obj["metadata"]["uid"]):
-                check_preconditions(kind, stored.obj, uid=metadata["uid"], resource_version=None)
-            wanted = metadata.get("resourceVersion") or ""
-            if wanted and wanted != str(stored.revision):
-                raise updated_elsewhere(kind, name)
+            self._check_patched(kind, namespace, name, stored, patched)
             try:
                 return await self._write(kind, strategy, subresource, stored, patched, options)
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
+
+    async def apply(
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        name: str,
+        config: Json,
+        options: WriteOptions,
+        *,
+        subresource: str = "",
+    ) -> tuple[bytes, bool]:
+        """Server-side apply. The object, and whether it was created."""
+        kind = self.kind(resource)
+        strategy = _strategy(kind, subresource)
+        check = options.check or self._normalized
+        for attempt in range(_ATTEMPTS):
+            try:
+                stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
+            except StatusError as error:
+                if error.code != 404 or subresource:
+                    raise
+                try:
+                    return await self._apply_new(kind, strategy, namespace, name, config, options), True
+                except StatusError as error:
+                    if error.reason != "AlreadyExists":
+                        raise
+                    continue
+            old = stored.obj
+            merged, owners = self._ownership.applied(kind, strategy, subresource, old, config, options)
+            applied = check(strategy.definition(kind), merged)
+            self._check_patched(kind, namespace, name, stored, applied)
+            try:
+                return await self._write(kind, strategy, subresource, stored, applied, options, Applied(owners)), False
+            except Conflict:
+                continue
+        raise updated_elsewhere(kind, name)
+
+    async def _apply_new(
+        self, kind: Kind, strategy: Strategy, namespace: str, name: str, config: Json, options: WriteOptions
+    ) -> bytes:
+        """Create what is applied and not there yet. Raises StatusError 409 AlreadyExists when somebody else was faster."""
+        if options.may_create is not None:
+            options.may_create()
+        merged, owners = self._ownership.applied(kind, strategy, "", None, config, options)
+        obj = (options.check or self._normalized)(kind.definition, merged)
+        metadata = obj.setdefault("metadata", {})
+        if metadata.get("uid"):
+            why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+            raise conflict(kind.plural, kind.group, name, why)
+        check_namespace(kind, namespace, metadata)
+        check_name(name, metadata)
+        begin_life(kind, namespace, obj)
+        kind.prepare_for_create(obj)
+        kind.default(obj)
+        if owners:
+            metadata["managedFields"] = owners
+        return await self._create(kind, namespace, obj, options)
 
     async def delete(
         self,
@@ -339,14 +403,41 @@ class Registry:
             return Stored(obj, 0)
         return await self._settled(kind, obj, reservation, expected=0)
 
+    def _check_patched(self, kind: Kind, namespace: str, name: str, stored: Stored, patched: Json) -> None:
+        """Raises StatusError when a patch made another object of it, or was meant for another version of it."""
+        metadata = patched.get("metadata")
+        if not isinstance(metadata, dict):
+            raise bad_request("the patch removes the object's metadata")
+        check_name(name, metadata)
+        check_namespace(kind, namespace, metadata)
+        if metadata.get("uid") not in (None, "", stored.obj["metadata"]["uid"]):
+            check_preconditions(kind, stored.obj, uid=metadata["uid"], resource_version=None)
+        wanted = metadata.get("resourceVersion") or ""
+        if wanted and wanted != str(stored.revision):
+            raise updated_elsewhere(kind, name)
+
     async def _write(
-        self, kind: Kind, strategy: Strategy, subresource: str, stored: Stored, body: Json, options: WriteOptions
+        self,
+        kind: Kind,
+        strategy: Strategy,
+        subresource: str,
+        stored: Stored,
+        body: Json,
+        options: WriteOptions,
+        applied: Applied | None = None,
     ) -> bytes:
         """One attempt to bring a body into an object. Raises the store's Conflict."""
         old = stored.obj
         obj = strategy.merge(kind, old, body)
+        if applied is not None:
+            self._ownership.set_applied(kind, subresource, old, obj, applied.owners)
+        elif subresource == "scale":
+            self._ownership.scaled(kind, strategy, old, obj, options)
+        else:
+            sent = (body.get("metadata") or {}).get("managedFields")
+            self._ownership.updated(kind, subresource, old, obj, sent, options)
         metadata = obj["metadata"]
-        name = metadata["name"]
+        name, owners = metadata["name"], metadata.get("managedFields")
         request = AdmissionRequest(
             "UPDATE",
             kind.resource,
@@ -360,6 +451,7 @@ class Registry:
             warn=options.warn,
         )
         await self._admission.admit(request, obj)
+        self._ownership.admitted(obj, owners, options.warn)
         causes = strategy.validate(kind, obj, old)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)

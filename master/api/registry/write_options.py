@@ -14,6 +14,7 @@ Warn = Callable[[str], None]
 
 #: Gives a body in the form of the schema of this name, as it is to be stored. Raises StatusError 400 or 422.
 Check = Callable[[str, Json], Json]
+MayCreate = Callable[[], None]
 
 
 def unheard(text: str) -> None:
@@ -22,9 +23,10 @@ def unheard(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """`check` None: the schema's own normalisation. `field_manager` "": derived by the API from who writes.
+    """`check` None: the schema's own normalisation. `field_manager` "": the master itself, which owns what it changes.
 
-    `force`: a server-side apply takes fields that others own.
+    `force`: a server-side apply takes fields that others own. `may_create`: called before an apply creates what is not there
+    yet; raises StatusError 403 for who may patch but not create.
     """
 
     user: UserInfo = MASTER_USER
@@ -32,6 +34,7 @@ class WriteOptions:
     check: Check | None = None
     field_manager: str = ""
     force: bool = False
+    may_create: MayCreate | None = None
     warn: Warn = unheard
 
 

@@ -1,7 +1,7 @@
 """How values merge: the types of server-side apply, independent of where a schema comes from.
 
-A `MergeType` says of a value whether it is a scalar, a map or a list (or may be several of them, when nothing is known), whether
-it belongs to one manager as a whole (atomic) or each part of it to its own (granular), and what tells a list's elements apart.
+A `MergeType` says of a value whether it is a scalar, a map or a list (or may be any of them, when nothing is known), whether
+it belongs to one manager as a whole (atomic) or each part of it to its own (granular), and what tells list elements apart.
 `MergeTypes` is the seam: `Schemas` implements it for built-in kinds (`merge_types_builtin`), custom resources by their
 structural schema (`merge_types_structural`). Types may refer to themselves; they are never changed once they were handed out.
 
@@ -29,8 +29,8 @@ class MergeType:
 class MapType:
     """An object. `fields`: the declared ones; `element`: the type of all others, None when there are none.
 
-    `embedded`: fields that are there even when JSON has none of them (Go's structs that are no pointers), so that nobody adds
-    or removes the field itself.
+    `embedded`: maps and lists that are there, empty, even when JSON has none of them (Go's structs that are no pointers), so
+    that nobody adds or removes the field itself.
     """
 
     fields: dict[str, MergeType] = field(default_factory=dict)

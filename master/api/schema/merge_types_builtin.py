@@ -2,7 +2,7 @@
 
 Lists without a list type are merged as their patch strategy says, or are atomic; maps without a map type are granular. The
 packaged file lacks two things that Kubernetes' own schemas have, which are listed here: defaults of fields that are keys of
-lists, and which fields are Go structs rather than pointers to them.
+lists, and which fields are Go structs, not pointers.
 
 Source: k8s.io/kube-openapi pkg/schemaconv; k8s.io/api types.go.
 """
@@ -30,7 +30,7 @@ _KEY_DEFAULTS: Mapping[str, Mapping[str, str]] = {
 #: Fields of these names are structs wherever they refer to a definition, but for those of `_POINTERS`.
 _ALWAYS_EMBEDDED = frozenset({"metadata", "spec", "status"})
 _POINTERS = frozenset({_API + "core.v1.ReplicationControllerSpec"})
-#: Other fields that are structs, by what they are fields of.
+#: Other fields that are structs, or lists that are written even when they are empty, by what they are fields of.
 _EMBEDDED: Mapping[str, tuple[str, ...]] = {
     "admissionregistration.v1.MutatingWebhook": ("clientConfig",),
     "admissionregistration.v1.ValidatingWebhook": ("clientConfig",),
@@ -60,6 +60,7 @@ _EMBEDDED: Mapping[str, tuple[str, ...]] = {
     "core.v1.NodeDaemonEndpoints": ("kubeletEndpoint",),
     "core.v1.NodeStatus": ("daemonEndpoints", "nodeInfo"),
     "core.v1.PersistentVolumeClaimSpec": ("resources",),
+    "core.v1.PodSpec": ("containers",),
     "core.v1.PodTemplate": ("template",),
     "core.v1.PreferredSchedulingTerm": ("preference",),
     "core.v1.ServiceStatus": ("loadBalancer",),
@@ -74,6 +75,7 @@ _EMBEDDED: Mapping[str, tuple[str, ...]] = {
     "networking.v1.NetworkPolicySpec": ("podSelector",),
     "rbac.v1.ClusterRoleBinding": ("roleRef",),
     "rbac.v1.RoleBinding": ("roleRef",),
+    "storage.v1.CSINodeSpec": ("drivers",),
     "storage.v1.VolumeAttachmentSpec": ("source",),
 }
 _CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"
