@@ -163,3 +163,54 @@ async def test_a_restart_brings_back_what_is_missing_and_keeps_what_was_added(tm
 async def test_whoami_tells_who_one_is(world: ApiWorld, version: str) -> None:
     shown = json.loads(await said(world, "viewer", "auth", "whoami", "-o", "json", version=version))
     assert shown["status"]["userInfo"] == {"username": "viewer", "groups": ["system:authenticated"]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_admin_acts_as_others(world: ApiWorld, version: str) -> None:
+    async def can(*arguments: str) -> str:
+        result = await world.kubectl("auth", "can-i", *arguments, "-n", "team", version=version)
+        return (result.out + result.err).strip().splitlines()[-1]
+
+    assert await can("get", "secrets", "--as=viewer") == "no"
+    assert await can("get", "secrets", "--as=editor") == "yes"
+    assert await can("get", "secrets", "--as=bob", "--as-group=system:masters") == "yes"
+    assert await can("get", "secrets", "--as=system:serviceaccount:team:robot", "--as-uid=1") == "no"
+    await world.ok(
+        "create", "rolebinding", "robots", "--clusterrole=edit", "--group=system:serviceaccounts:team", "-n", "team"
+    )
+    assert await can("get", "secrets", "--as=system:serviceaccount:team:robot") == "yes"
+    if version != "1.27":
+        whoami = await world.ok("auth", "whoami", "-o", "json", "--as=jane", "--as-group=dev", "--as-uid=7", version=version)
+        told = {"username": "jane", "uid": "7", "groups": ["dev", "system:authenticated"]}
+        assert json.loads(whoami)["status"]["userInfo"] == told
+
+
+async def test_only_who_may_impersonate_does(world: ApiWorld) -> None:
+    for name in ("viewer", "editor"):  # let kubectl read discovery as itself
+        await said(world, name, "get", "pods", "-n", "team")
+    refused = await said(world, "viewer", "get", "pods", "--as=owner", "-n", "team")
+    assert refused == (
+        'Error from server (Forbidden): users "owner" is forbidden: User "viewer" cannot impersonate resource "users" '
+        'in API group "" at the cluster scope'
+    )
+    # edit may act as the service accounts of its namespace.
+    acted = await said(world, "editor", "get", "pods", "--as=system:serviceaccount:team:x", "-n", "team")
+    assert 'User "system:serviceaccount:team:x" cannot list resource "pods"' in acted
+    elsewhere = await said(world, "editor", "get", "pods", "--as=system:serviceaccount:default:x", "-n", "team")
+    assert 'User "editor" cannot impersonate resource "serviceaccounts"' in elsewhere
+
+
+async def test_a_list_of_one_name_counts_as_that_name(world: ApiWorld) -> None:
+    await world.ok(
+        "create", "role", "one", "--verb=get,list,watch", "--resource=configmaps", "--resource-name=c", "-n", "team"
+    )
+    await world.ok("create", "rolebinding", "one", "--role=one", "--user=jane", "-n", "team")
+    await world.ok("create", "configmap", "c", "-n", "team")
+    assert "c " in await said(world, "jane", "get", "cm", "-n", "team", "--field-selector=metadata.name=c")
+    assert 'configmaps "d" is forbidden' in await said(
+        world, "jane", "get", "cm", "-n", "team", "--field-selector=metadata.name=d"
+    )
+    assert "configmaps is forbidden" in await said(world, "jane", "get", "cm", "-n", "team")
+    await world.ok("create", "configmap", "d", "-n", "team")
+    refused = await said(world, "jane", "delete", "--raw", "/api/v1/namespaces/team/configmaps?fieldSelector=metadata.name=d")
+    assert "cannot deletecollection" in refused

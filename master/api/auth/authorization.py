@@ -43,7 +43,8 @@ class AlwaysAllowed:
     """Health and the cluster's CA, for everybody."""
 
     def authorize(self, attributes: Attributes) -> Decision:
-        public = not attributes.is_resource and attributes.verb == "get" and attributes.path in PUBLIC_PATHS
+        # Whatever the method: another than GET is refused as such.
+        public = not attributes.is_resource and attributes.path in PUBLIC_PATHS
         return _ALLOWED if public else NO_OPINION
 
     def rules_for(self, user: UserInfo, namespace: str) -> RuleList:

@@ -41,10 +41,22 @@ class Attributes:
     subresource: str = ""
     namespace: str = ""
     name: str = ""
+    #: Of a list or watch, as the query has it.
+    field_selector: str = ""
 
     @property
     def is_resource(self) -> bool:
         return bool(self.resource)
+
+
+def exact_matches(field_selector: str) -> dict[str, str]:
+    """The fields that a field selector wants to have exactly one value, and that value."""
+    found: dict[str, str] = {}
+    for term in field_selector.split(","):
+        key, equals, value = term.partition("=")
+        if equals and not key.endswith("!"):
+            found[key.strip()] = value.removeprefix("=")
+    return found
 
 
 class TokenAuthenticator(Protocol):

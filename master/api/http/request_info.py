@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from master.api.auth.protocol import Attributes, UserInfo
+from master.api.auth.protocol import Attributes, UserInfo, exact_matches
+from master.api.kinds.rules.names import path_segment
 from master.client.protocol import ResourceRef
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -25,6 +26,7 @@ class RequestInfo:
     namespace: str = ""
     name: str = ""
     rest: tuple[str, ...] = ()
+    field_selector: str = ""
 
     @property
     def ref(self) -> ResourceRef:
@@ -51,12 +53,21 @@ class RequestInfo:
             resource=self.resource,
             subresource=self.subresource,
             namespace=self.namespace,
-            name=self.name,
+            name=self.name or _selected_name(self.field_selector),
+            field_selector=self.field_selector,
         )
 
 
-def parse(method: str, path: str, *, watch: bool) -> RequestInfo:
-    """`path` without query, percent-decoded; `watch`: the query asks for a watch."""
+def _selected_name(field_selector: str) -> str:
+    """The one name that a list or watch is about: who may see that object may ask for it in this way too."""
+    if "metadata.name" not in field_selector:
+        return ""
+    name = exact_matches(field_selector).get("metadata.name", "")
+    return "" if path_segment(name) else name
+
+
+def parse(method: str, path: str, *, watch: bool, field_selector: str = "") -> RequestInfo:
+    """`path` without query, percent-decoded; `watch` and `field_selector`: what the query asks for."""
     verb = method.lower()
     segments = [segment for segment in path.split("/") if segment]
     if not segments or segments[0] not in ("api", "apis"):
@@ -80,9 +91,10 @@ def parse(method: str, path: str, *, watch: bool) -> RequestInfo:
             namespace = parts[1]
     name = parts[1] if len(parts) > 1 else ""
     below = len(parts) > 2
+    # Below an object `watch` is the query of what is proxied, or nothing.
+    verb = _verb(method, name, watch=watch and not below)
     return RequestInfo(
-        # Below an object `watch` is the query of what is proxied, or nothing.
-        _verb(method, name, watch=watch and not below),
+        verb,
         path,
         is_resource=True,
         group=group,
@@ -92,6 +104,8 @@ def parse(method: str, path: str, *, watch: bool) -> RequestInfo:
         namespace=namespace,
         name=name,
         rest=tuple(parts[3:]),
+        # Of what is about several objects; a deletion of several never counts as one of a named object.
+        field_selector=field_selector if verb in ("list", "watch") else "",
     )
 
 

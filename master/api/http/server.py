@@ -1,6 +1,6 @@
 """ApiServer: one request from TLS to its answer. Built by `master.api.build`, run by `master.app`.
 
-    limit in flight → who asks → may they → resource or system path → answer, or a Status for every error
+    limit in flight → who asks → as whom → may they → resource or system path → answer, or a Status for every error
 
 No request ends the server, and no input makes a 500: what is raised here is a StatusError, or a bug, which is logged with its
 traceback while the client gets Kubernetes' InternalError.
@@ -20,6 +20,7 @@ from prometheus_client import Gauge
 
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
+from master.api.auth.impersonation import acting_as
 from master.api.auth.protocol import ANONYMOUS_USER, UserInfo
 from master.api.http.metrics import ApiMetrics
 from master.api.http.query import is_true
@@ -134,7 +135,12 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
-        info = parse(request.method, request.path, watch=is_true(request.query.get("watch", "")))
+        info = parse(
+            request.method,
+            request.path,
+            watch=is_true(request.query.get("watch", "")),
+            field_selector=request.query.get("fieldSelector", ""),
+        )
         long_running = _is_long_running(info, request)
         code = 500
         try:
@@ -159,7 +165,7 @@ class ApiServer:
         return response
 
     async def _answer(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        user = await self._user(request)
+        user = acting_as(request.headers, await self._user(request), self._authorization)
         self._authorization.check(info.attributes(user))
         if info.is_resource:
             if self._reviews.serves(info):
