@@ -16,6 +16,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import uvloop
@@ -23,8 +24,11 @@ from lightkube.core.resource import Resource
 from lightkube.core.resource_registry import resource_registry
 from prometheus_client import REGISTRY
 
+from master.api.audit import policy as audit_policy
+from master.api.audit.log import AuditLog, Rotation
 from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
+from master.api.http.auditing import Auditor
 from master.api.http.server import CannotListen
 from master.api.kinds.registry import KINDS
 from master.api.registry.event_expiry import EventExpiry
@@ -67,7 +71,7 @@ log = logging.getLogger(__name__)
 #: look at the next. What the master makes and drops holds few cycles; the reference counts free it.
 _GC_THRESHOLDS = (10_000, 20, 50)
 #: Errors that say what the operator must change: told in one line, without a traceback.
-_OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError)
+_OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError, audit_policy.InvalidPolicy)
 
 
 def main(settings: MasterSettings) -> int:
@@ -168,6 +172,7 @@ class Master:
                     "informers": lambda: "" if self._synced else "not synced yet",
                 },
                 metrics=REGISTRY,
+                auditor=await self._auditor(),
             ),
         )
         async with asyncio.TaskGroup() as parts:
@@ -186,6 +191,16 @@ class Master:
                 self._synced = True
                 self._notifier.ready(f"serving the Kubernetes API on port {server.port}")
                 log.info("ready", extra={"port": server.port, "epoch": epoch})
+
+    async def _auditor(self) -> Auditor | None:
+        """None when the audit log is off. Raises InvalidPolicy."""
+        audit = self._settings.audit
+        if not audit.policy_file:
+            return None
+        policy = await asyncio.to_thread(audit_policy.load, Path(audit.policy_file))
+        rotation = Rotation(int(audit.max_size_mb * 1024 * 1024), audit.max_backups, audit.max_age_days)
+        log_ = AuditLog(self._settings.audit_log_path, rotation, REGISTRY)
+        return Auditor(policy, log_, body_bytes=audit.max_body_bytes)
 
     # ── every part's slice of the settings ───────────────────────────────────────────────────────────────────────────
 

@@ -60,6 +60,21 @@ class BrokerSettings(Settings, frozen=True):
     advertise: str = ""
 
 
+class AuditSettings(Settings, frozen=True):
+    """The audit log (docs/operation.md); off without a policy."""
+
+    #: An audit.k8s.io/v1 Policy.
+    policy_file: str = ""
+    #: Empty: audit/audit.log in the data folder.
+    log_file: str = ""
+    #: The file is rotated at this size; this many rotated ones are kept, and none for longer than this. 0 keeps all.
+    max_size_mb: Positive = 100.0
+    max_backups: Annotated[int, msgspec.Meta(ge=0)] = 10
+    max_age_days: Annotated[int, msgspec.Meta(ge=0)] = 30
+    #: Longer bodies are left out of the log (kube-apiserver's --audit-log-truncate-max-event-size).
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=0)] = 102_400
+
+
 class MasterSettings(Settings, frozen=True):
     """All settings of the master."""
 
@@ -79,6 +94,7 @@ class MasterSettings(Settings, frozen=True):
     heartbeat_seconds: Positive = 4.0
     #: How long an Event is kept after it was seen last (kube-apiserver's --event-ttl).
     event_ttl_seconds: Positive = 3600.0
+    audit: AuditSettings = AuditSettings()
 
     @property
     def data_path(self) -> Path:
@@ -87,6 +103,10 @@ class MasterSettings(Settings, frozen=True):
     @property
     def pki_path(self) -> Path:
         return self.data_path / "pki"
+
+    @property
+    def audit_log_path(self) -> Path:
+        return Path(self.audit.log_file) if self.audit.log_file else self.data_path / "audit" / "audit.log"
 
     @property
     def kubeconfig_path(self) -> Path:

@@ -19,6 +19,9 @@ from master.api.auth.service_account.openid import OpenIdDiscovery
 from master.api.auth.service_account.token_requests import TokenRequests
 from master.api.auth.tokens import StaticTokens
 from master.api.discovery.documents import Discovery
+from master.api.flowcontrol.dispatcher import Dispatcher
+from master.api.flowcontrol.metrics import FlowMetrics
+from master.api.http.auditing import Auditor
 from master.api.http.health import Health, HealthCheck
 from master.api.http.logs import PodLogs
 from master.api.http.metrics import ApiMetrics
@@ -50,7 +53,7 @@ class ServerParts:
     """What the application gives the HTTP server beside the registry.
 
     `ssl_context`: server certificate, the cluster CA as the trusted one, verify_mode=CERT_OPTIONAL.
-    `ready_checks`: by name, "" when ready. `metrics`: what /metrics shows.
+    `ready_checks`: by name, "" when ready. `metrics`: what /metrics shows. `auditor`: None when the audit log is off.
     """
 
     ssl_context: ssl.SSLContext
@@ -62,6 +65,7 @@ class ServerParts:
     token_authenticators: Sequence[TokenAuthenticator] = ()
     ready_checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    auditor: Auditor | None = None
 
 
 def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Registry:
@@ -141,6 +145,8 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         ),
         writes=writes,
         metrics=ApiMetrics(parts.metrics),
+        dispatcher=Dispatcher(settings.max_in_flight, FlowMetrics(parts.metrics), wait_seconds=settings.queue_wait_seconds),
+        auditor=parts.auditor,
     )
 
 

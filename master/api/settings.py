@@ -28,8 +28,15 @@ class ApiSettings(Settings, frozen=True):
     max_body_bytes: int = 3 * 1024 * 1024
     #: How long a client may take to send its body, in seconds.
     body_timeout_seconds: float = 30.0
-    #: Requests answered at once, beyond them 429; watches and streams do not count (kube-apiserver's 400 + 200).
+    #: How long a client may take to send the head of a request, or to begin one on a new connection (kube-apiserver's 32).
+    header_timeout_seconds: float = 32.0
+    #: Connections open at once; beyond them the longest idle one makes room. The limit of open files bounds it further.
+    max_connections: int = 25_000
+    #: Requests answered at once (kube-apiserver's 400 + 200), shared among the priority levels (`master.api.flowcontrol`);
+    #: watches count until they begin, streams and the group system:masters do not.
     max_in_flight: int = 600
+    #: How long a request waits for its turn before it gets 429 (a quarter of kube-apiserver's request time-out).
+    queue_wait_seconds: float = 15.0
     #: Watches, logs and streams open at once, beyond them 429.
     max_long_running: int = 20_000
     #: How long a watch lasts at least when the client names no time; each gets up to twice as long (kube-apiserver's 1800).

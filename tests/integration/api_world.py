@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from master.api.auth.protocol import UserInfo
 from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
+from master.api.http.auditing import Auditor
 from master.api.http.protocols import Joiner, StreamingHandler
 from master.api.http.server import ApiServer
 from master.api.registry.registry import Registry
@@ -146,6 +147,7 @@ async def api_world(
     streaming: StreamingHandler | None = None,
     joiner: Joiner | None = None,
     static_tokens: Mapping[str, UserInfo] | None = None,
+    auditor: Auditor | None = None,
 ) -> AsyncIterator[ApiWorld]:
     """The API of a store in `folder`, serving until the block ends."""
     settings = settings or ApiSettings(address="127.0.0.1", port=0, advertise_address="192.0.2.1", advertise_port=6443)
@@ -167,6 +169,7 @@ async def api_world(
                 joiner=joiner,
                 static_tokens=static_tokens or {},
                 service_account_keys=ServiceAccountKeys(_service_account_key(folder)),
+                auditor=auditor,
             )
             server = build_server(registry, settings, parts)
             running.append(tasks.create_task(server.run()))

@@ -591,27 +591,3 @@ async def test_a_port_in_use_is_said_clearly(world: ApiWorld, tmp_path: Path) ->
         found = found.exceptions[0]
     assert isinstance(found, CannotListen)
     assert str(found) == f"cannot serve the API on 127.0.0.1:{world.server.port}: the port is in use by another process"
-
-
-async def test_too_many_requests_at_once_get_429(tmp_path: Path) -> None:
-    settings = ApiSettings(address="127.0.0.1", port=0, max_in_flight=1)
-    async with api_world(tmp_path, settings=settings) as small:
-        reader, writer = await asyncio.open_connection("127.0.0.1", small.server.port, ssl=small.tls(small.admin()))
-        head = f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
-        writer.write(head.encode())
-        await writer.drain()
-        async with small.http(small.admin()) as http:
-            async with asyncio.timeout(5):
-                while True:
-                    async with http.get(PODS) as response:
-                        if response.status == 429:
-                            assert response.headers["Retry-After"] == "1"
-                            assert (await response.json())["reason"] == "TooManyRequests"
-                            break
-            writer.close()
-            async with asyncio.timeout(5):
-                while True:
-                    async with http.get(PODS) as response:
-                        if response.status == 200:
-                            break
-        del reader

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from master.api.audit.current import request_object
 from master.api.auth.protocol import UserInfo
 from master.api.http import bodies
 from master.api.http.field_validation import FieldValidation
@@ -216,6 +217,7 @@ class Resources:
         patch = decoded.value
         if not isinstance(patch, list if patch_type == "application/json-patch+json" else dict):
             raise bad_request("error decoding patch: json: cannot unmarshal the patch into Go value of its type")
+        request_object(patch)
         check = FieldValidation.of(
             request, self._registry.schemas, kind=kind.kind, version=kind.version, duplicates=decoded.duplicates
         )
@@ -286,6 +288,7 @@ class Resources:
             raise bodies.unsupported(*bodies.ACCEPTED)
         decoded = bodies.decode_object(await self._read(request), media_type)
         body: Json = decoded.value
+        request_object(body)
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
         check_type(body, api_version, name)
         metadata = body.get("metadata")
@@ -305,6 +308,7 @@ class Resources:
         dry_run = dry_run_of(request)
         if raw.strip():
             body: Json = bodies.decode_object(raw, bodies.content_type(request)).value
+            request_object(body)
             if body.get("kind") not in (None, "", "DeleteOptions"):
                 raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {body['kind']}")
             return self._checked_delete_options(body, dry_run=dry_run)

@@ -7,6 +7,7 @@ import orjson
 import yaml
 from aiohttp import web
 
+from master.api.audit.current import response_object
 from master.api.http.negotiation import media_types
 from master.api.http.warnings import warning_header
 from master.client.errors import StatusError
@@ -32,6 +33,7 @@ async def encoded(
     headers: dict[str, str] | None = None,
 ) -> web.Response:
     """An answer that is JSON already."""
+    response_object(raw)
     fields = {"Cache-Control": "no-cache, private"} if headers is None else dict(headers)
     media_type = "application/json"
     if as_yaml:

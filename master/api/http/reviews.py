@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from master.api.audit.current import request_object
 from master.api.auth.protocol import UserInfo
 from master.api.auth.reviews.registry import Reviews
 from master.api.auth.reviews.review import ReviewContext, ReviewRequest
@@ -47,6 +48,7 @@ class ReviewResponder:
         decoded = bodies.decode_object(raw, media_type)
         check_type(decoded.value, kind.api_version, kind.kind)
         check = FieldValidation.of(request, self._schemas, kind=kind.kind, version=kind.version, duplicates=decoded.duplicates)
+        request_object(decoded.value)
         body = check.check(kind.definition, decoded.value)
         metadata = body.setdefault("metadata", {})
         check_namespace(kind, info.namespace, metadata)

@@ -1,6 +1,6 @@
 """ApiServer: one request from TLS to its answer. Built by `master.api.build`, run by `master.app`.
 
-    limit in flight → who asks → as whom → may they → resource or system path → answer, or a Status for every error
+    who asks → as whom → their turn (flowcontrol) → may they → resource or system path → answer, or a Status for every error
 
 No request ends the server, and no input makes a 500: what is raised here is a StatusError, or a bug, which is logged with its
 traceback while the client gets Kubernetes' InternalError.
@@ -16,12 +16,16 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import Gauge
 
 from master.api.auth.authentication import Authentication
-from master.api.auth.authorization import Authorization
+from master.api.auth.authorization import Authorization, forbidden
 from master.api.auth.impersonation import acting_as
-from master.api.auth.protocol import ANONYMOUS_USER, UserInfo
+from master.api.auth.protocol import ANONYMOUS_USER, Attributes, UserInfo
+from master.api.flowcontrol.dispatcher import Dispatcher, too_many_requests
+from master.api.flowcontrol.levels import flow_of
+from master.api.http.auditing import Auditor
+from master.api.http.connections import Connection, Connections
+from master.api.http.exchange import Exchange, exchange_of
 from master.api.http.metrics import ApiMetrics
 from master.api.http.query import is_true
 from master.api.http.request_info import RequestInfo, parse
@@ -36,7 +40,7 @@ from master.api.streaming.websocket import bearer_token
 from master.client.errors import StatusError
 
 _log = logging.getLogger(__name__)
-_RETRY_AFTER_SECONDS = 1
+_KEEPALIVE_SECONDS = 120.0
 
 
 class _OnlyBugs(logging.Filter):
@@ -70,6 +74,8 @@ class ApiServer:
         system_paths: SystemPaths,
         writes: Writes,
         metrics: ApiMetrics,
+        dispatcher: Dispatcher,
+        auditor: Auditor | None,
     ) -> None:
         self._settings = settings
         self._ssl_context = ssl_context
@@ -80,7 +86,9 @@ class ApiServer:
         self._system_paths = system_paths
         self._writes = writes
         self._metrics = metrics
-        self._in_flight = 0
+        self._dispatcher = dispatcher
+        self._auditor = auditor
+        self._connections = Connections(settings.max_connections, settings.header_timeout_seconds)
         self._long_running: set[asyncio.Task[Any]] = set()
         self.started = asyncio.Event()
         self.port = settings.port
@@ -89,26 +97,29 @@ class ApiServer:
         """Serve until cancelled, then let the requests that are being answered end. Raises CannotListen."""
         application = web.Application(client_max_size=self._settings.max_body_bytes)
         application.router.add_route("*", "/{path:(?s:.*)}", self._handle)  # a path may have line breaks
+        application.on_response_prepare.append(self._prepared)
         runner = web.AppRunner(
             application,
             access_log=None,
-            logger=_protocol_log,
-            auto_decompress=False,
             handler_cancellation=True,
-            keepalive_timeout=120.0,
             shutdown_timeout=self._settings.drain_seconds,
         )
         await runner.setup()
+        assert runner.server is not None
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._writes.use(tasks)
-                await self._listen(runner)
+                listener = await self._listen(runner.server)
+                tasks.create_task(self._connections.run(), name="connections")
+                if self._auditor is not None:
+                    tasks.create_task(self._auditor.run(), name="audit log")
                 self.started.set()
                 _log.info("serving the Kubernetes API", extra={"address": self._settings.address, "port": self.port})
                 try:
                     await asyncio.Event().wait()
                 finally:
                     self.started.clear()
+                    listener.close()
                     for task in list(self._long_running):
                         task.cancel()
                     await runner.cleanup()
@@ -116,13 +127,29 @@ class ApiServer:
             self._writes.use(None)
             await runner.cleanup()
 
-    async def _listen(self, runner: web.AppRunner) -> None:
+    async def _listen(self, server: web.Server) -> asyncio.Server:
         settings = self._settings
-        site = web.TCPSite(
-            runner, settings.address, settings.port, ssl_context=self._ssl_context, backlog=1024, reuse_address=True
-        )
+
+        def connection() -> Connection:
+            return Connection(
+                self._connections,
+                server,
+                access_log=None,
+                logger=_protocol_log,
+                auto_decompress=False,
+                keepalive_timeout=_KEEPALIVE_SECONDS,
+            )
+
         try:
-            await site.start()
+            listener = await asyncio.get_running_loop().create_server(
+                connection,
+                settings.address,
+                settings.port,
+                ssl=self._ssl_context,
+                backlog=1024,
+                reuse_address=True,
+                ssl_handshake_timeout=settings.header_timeout_seconds,
+            )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 why = "the port is in use by another process"
@@ -131,9 +158,11 @@ class ApiServer:
             else:
                 why = error.strerror or str(error)
             raise CannotListen(f"cannot serve the API on {settings.address}:{settings.port}: {why}") from error
-        self.port = runner.addresses[0][1]
+        self.port = listener.sockets[0].getsockname()[1]
+        return listener
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self._connections.began(request)
         began = time.monotonic()
         info = parse(
             request.method,
@@ -142,13 +171,14 @@ class ApiServer:
             field_selector=request.query.get("fieldSelector", ""),
         )
         long_running = _is_long_running(info, request)
+        exchange = Exchange(request, long_running=long_running)
         code = 500
         try:
-            with _Counted(self, info, long_running=long_running):
-                response = await self._answer(request, info)
+            response = await self._answer(request, info, exchange)
             code = response.status
         except StatusError as error:
             code = error.code
+            exchange.failure = exchange.failure or error.body
             response = error_response(error)
         except (ConnectionError, asyncio.CancelledError):
             code = 499  # the client went away: nobody reads an answer
@@ -157,83 +187,95 @@ class ApiServer:
             raise
         except Exception:  # noqa: BLE001 - the boundary: one request's bug must not become another's
             _log.exception("request failed", extra={"verb": info.verb, "path": info.path})
-            response = error_response(StatusError(500, "InternalError", "Internal error occurred: see the server's log"))
+            internal = StatusError(500, "InternalError", "Internal error occurred: see the server's log")
+            exchange.failure, exchange.panicked = internal.body, True
+            response = error_response(internal)
         finally:
+            if self._auditor is not None:
+                self._auditor.ended(exchange, code)
+            self._connections.ended(request)
             if self._resources.serves(info):
                 self._metrics.observe(info, code, None if long_running else time.monotonic() - began)
         send_warnings(request, response)
         return response
 
-    async def _answer(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
-        user = acting_as(request.headers, await self._user(request), self._authorization)
-        self._authorization.check(info.attributes(user))
+    async def _answer(self, request: web.Request, info: RequestInfo, exchange: Exchange) -> web.StreamResponse:
+        asking = await self._user(request, info, exchange)
+        if self._auditor is not None:
+            self._auditor.begin(request, exchange, info, asking)
+        user = acting_as(request.headers, asking, self._authorization)
+        if self._auditor is not None and user is not asking:
+            self._auditor.impersonated(exchange, user)
+        if not exchange.long_running:
+            return await self._answer_in_turn(request, info, user, exchange)
+        if len(self._long_running) >= self._settings.max_long_running:
+            raise too_many_requests()
+        task = asyncio.current_task()
+        assert task is not None
+        self._long_running.add(task)
+        self._metrics.long_running.inc()
+        try:
+            if info.verb == "watch":
+                # Its first list is work as any other; `_prepared` gives the seat back once it is sent.
+                return await self._answer_in_turn(request, info, user, exchange)
+            return await self._answer_user(request, info, user, exchange)
+        finally:
+            self._long_running.discard(task)
+            self._metrics.long_running.dec()
+
+    async def _answer_in_turn(
+        self, request: web.Request, info: RequestInfo, user: UserInfo, exchange: Exchange
+    ) -> web.StreamResponse:
+        exchange.seat = await self._dispatcher.enter(flow_of(user, info))
+        gauge = self._metrics.reading if info.verb in ("get", "list") else self._metrics.mutating
+        counted = 0 if exchange.long_running else 1
+        gauge.inc(counted)
+        try:
+            return await self._answer_user(request, info, user, exchange)
+        finally:
+            gauge.dec(counted)
+            exchange.leave_seat()
+
+    async def _answer_user(
+        self, request: web.Request, info: RequestInfo, user: UserInfo, exchange: Exchange
+    ) -> web.StreamResponse:
+        self._authorize(info.attributes(user), exchange)
         if info.is_resource:
             if self._reviews.serves(info):
                 return await self._reviews.respond(request, info, user)
             return await self._resources.respond(request, info, user)
         return await self._system_paths.respond(request, info, user)
 
-    async def _user(self, request: web.Request) -> UserInfo:
+    def _authorize(self, attributes: Attributes, exchange: Exchange) -> None:
+        decision = self._authorization.authorize(attributes)
+        if self._auditor is not None:
+            self._auditor.authorized(exchange, allowed=decision.allowed, reason=decision.reason)
+        if not decision.allowed:
+            raise forbidden(attributes, decision.reason)
+
+    async def _prepared(self, request: web.Request, response: web.StreamResponse) -> None:
+        """The answer's head is about to leave."""
+        exchange = exchange_of(request)
+        if exchange is None:
+            return
+        exchange.mark(response)
+        if exchange.long_running:
+            exchange.leave_seat()
+            if self._auditor is not None:
+                self._auditor.started(exchange, response.status)
+
+    async def _user(self, request: web.Request, info: RequestInfo, exchange: Exchange) -> UserInfo:
         header = request.headers.get("Authorization", "")
         if not header and (token := bearer_token(request)):
             header = f"Bearer {token}"
-        user = await self._authentication.authenticate(_peer_certificate(request), header)
+        try:
+            user = await self._authentication.authenticate(_peer_certificate(request), header)
+        except StatusError as error:
+            if self._auditor is not None and error.code == 401:
+                self._auditor.unauthenticated(request, exchange, info)
+            raise
         # Whoever shows nothing is anonymous and may what the roles give to system:unauthenticated, as in Kubernetes.
         return ANONYMOUS_USER if user is None else user
-
-    def enter(self, *, long_running: bool) -> None:
-        """Count a request. Raises StatusError 429 when there are too many."""
-        full = (
-            len(self._long_running) >= self._settings.max_long_running
-            if long_running
-            else self._in_flight >= self._settings.max_in_flight
-        )
-        if full:
-            raise StatusError(
-                429,
-                "TooManyRequests",
-                "Too many requests, please try again later.",
-                details={"retryAfterSeconds": _RETRY_AFTER_SECONDS},
-            )
-        if long_running:
-            task = asyncio.current_task()
-            assert task is not None
-            self._long_running.add(task)
-            self._metrics.long_running.inc()
-        else:
-            self._in_flight += 1
-
-    def leave(self, *, long_running: bool) -> None:
-        if long_running:
-            task = asyncio.current_task()
-            assert task is not None
-            self._long_running.discard(task)
-            self._metrics.long_running.dec()
-        else:
-            self._in_flight -= 1
-
-    def gauge(self, info: RequestInfo) -> Gauge:
-        """The gauge of requests like this one."""
-        return self._metrics.reading if info.verb in ("get", "list") else self._metrics.mutating
-
-
-class _Counted:
-    """Counts one request while it is answered."""
-
-    def __init__(self, server: ApiServer, info: RequestInfo, *, long_running: bool) -> None:
-        self._server = server
-        self._info = info
-        self._long_running = long_running
-
-    def __enter__(self) -> None:
-        self._server.enter(long_running=self._long_running)
-        if not self._long_running:
-            self._server.gauge(self._info).inc()
-
-    def __exit__(self, *_: object) -> None:
-        self._server.leave(long_running=self._long_running)
-        if not self._long_running:
-            self._server.gauge(self._info).dec()
 
 
 def _is_long_running(info: RequestInfo, request: web.Request) -> bool:
