@@ -18,7 +18,9 @@ class Scale:
     def view(self, kind: Kind, obj: Json) -> Json:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         shown: Json = {"replicas": status.get("replicas", 0)}
-        selector = _selector_text(spec.get("selector") or {})
+        wanted = spec.get("selector") or {}
+        # A ReplicationController's is a plain map of labels.
+        selector = _selector_text(wanted if kind.group else {"matchLabels": wanted})
         if selector:
             shown["selector"] = selector
         return {
