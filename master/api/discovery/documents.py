@@ -4,6 +4,7 @@ Made once from the declared kinds.
 Sources: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api, KEP-3352.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -12,6 +13,10 @@ from master.api.kinds.kind import Kind
 from master.client.protocol import Json
 
 AggregatedVersion = Literal["v2", "v2beta1"]
+
+
+_VERSION = re.compile(r"v(\d{1,9})(?:(alpha|beta)(\d{1,9}))?", re.ASCII)
+_STAGES = ("", "beta", "alpha")
 
 
 class Discovery:
@@ -26,6 +31,8 @@ class Discovery:
         self.groups: dict[str, list[str]] = {}
         for group, version in self._resources:
             self.groups.setdefault(group, []).append(version)
+        for versions in self.groups.values():
+            versions.sort(key=preference)
 
     def api_versions(self, server_address: str) -> Json:
         """GET /api. `server_address`: host and port as the client reached them."""
@@ -81,6 +88,15 @@ class Discovery:
             "metadata": {},
             "items": items,
         }
+
+
+def preference(version: str) -> tuple[int, int, int, str]:
+    """The key that sorts a group's versions, the one to prefer first: v2, v1, v1beta2, v1alpha1, others by name."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (len(_STAGES), 0, 0, version)
+    major, stage, minor = match.groups()
+    return (_STAGES.index(stage or ""), -int(major), -int(minor or 0), version)
 
 
 def _group(name: str, versions: list[str]) -> Json:
