@@ -10,7 +10,6 @@ from master.api.allocation.services import ServiceAllocator
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
 from master.api.auth.bootstrap_tokens import NAMESPACE, BootstrapTokens
-from master.api.auth.node.authorizer import NodeAuthorizer
 from master.api.auth.protocol import TokenAuthenticator, UserInfo
 from master.api.auth.rbac.index import RbacIndex
 from master.api.auth.reviews.registry import REVIEWS
@@ -32,7 +31,7 @@ from master.api.http.reviews import ReviewResponder
 from master.api.http.server import ApiServer
 from master.api.http.system_paths import SystemPaths
 from master.api.http.writes import Writes
-from master.api.kinds.registry import KINDS
+from master.api.kinds.registry import KINDS, Kinds
 from master.api.openapi.documents import OpenApi
 from master.api.proxy.handler import Proxy
 from master.api.registry.registry import Registry
@@ -77,10 +76,10 @@ def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Re
     return Registry(
         store,
         cache,
-        kinds=KINDS,
+        kinds=Kinds(KINDS),
         schemas=Schemas([*roots, scale.DEFINITION, binding.DEFINITION, EVICTION, DELETE_OPTIONS]),
         allocators={_SERVICES: ServiceAllocator(settings.service_cidr, settings.node_port_first, settings.node_port_last)},
-        authorization=Authorization(rbac, [NodeAuthorizer(cache)]),
+        authorization=Authorization(rbac),
     )
 
 
@@ -108,7 +107,6 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         )
         openid = OpenIdDiscovery(parts.service_account_keys, issuer, _url(settings))
     authentication = Authentication([*built_in, *parts.token_authenticators], api_audiences=(settings.service_account_issuer,))
-    served = [*KINDS, *REVIEWS.kinds]
     writes = Writes()
     return ApiServer(
         settings,
@@ -137,8 +135,8 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         ),
         system_paths=SystemPaths(
             settings,
-            discovery=Discovery(served),
-            openapi=OpenApi(served),
+            discovery=Discovery(registry.kinds, REVIEWS.kinds),
+            openapi=OpenApi(registry.kinds, REVIEWS.kinds),
             health=Health(parts.ready_checks),
             metrics=parts.metrics,
             joiner=parts.joiner,
@@ -148,6 +146,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         metrics=ApiMetrics(parts.metrics),
         dispatcher=Dispatcher(settings.max_in_flight, FlowMetrics(parts.metrics), wait_seconds=settings.queue_wait_seconds),
         auditor=parts.auditor,
+        background={"custom resources": registry.custom_resources.run},
     )
 
 

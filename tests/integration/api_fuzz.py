@@ -101,7 +101,8 @@ def by_schema(schemas: Schemas, schema: Schema, rng: random.Random, depth: int =
             return [by_schema(schemas, schema.items, rng, depth + 1) for _ in range(rng.choice((0, 1, 1, 2)))]
         case "object" if schema.additional is not None:
             return {rng.choice(_STRINGS): by_schema(schemas, schema.additional, rng, depth + 1)}
-    share = (1.0, 0.9, 0.5, 0.4, 0.3)[depth] if depth < 5 else 0.15
+    # Schemas of custom resources contain schemas: somewhere they end.
+    share = (1.0, 0.9, 0.5, 0.4, 0.3)[depth] if depth < 5 else 0.15 if depth < 9 else 0.0
     return {name: by_schema(schemas, part, rng, depth + 1) for name, part in schema.properties.items() if rng.random() < share}
 
 

@@ -56,7 +56,7 @@ class ApiWorld:
 
     def user(self, name: str, *groups: str) -> Path:
         """A folder with a user's certificate and kubeconfig, made once."""
-        folder = self.folder / f"user-{name.replace(':', '-')}"  # KUBECONFIG is a list with colons
+        folder = self.folder / f"user-{name}"
         if folder.exists():
             return folder
         folder.mkdir()

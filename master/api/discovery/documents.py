@@ -1,6 +1,6 @@
 """Discovery documents: the plain ones, one request per group and version, and the aggregated ones.
 
-Made once from the declared kinds.
+Made from the served kinds, and anew when they change.
 Sources: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api, KEP-3352.
 """
 
@@ -10,29 +10,50 @@ from typing import Literal
 
 from master.api.discovery.subresources import SUBRESOURCES
 from master.api.kinds.kind import Kind
+from master.api.kinds.registry import Kinds
 from master.client.protocol import Json
+
+_VERSION = re.compile(r"v([1-9][0-9]{0,8})(?:(alpha|beta)([1-9][0-9]{0,8}))?\Z")
 
 AggregatedVersion = Literal["v2", "v2beta1"]
 
 
-_VERSION = re.compile(r"v(\d{1,9})(?:(alpha|beta)(\d{1,9}))?", re.ASCII)
-_STAGES = ("", "beta", "alpha")
-
-
 class Discovery:
-    """`kinds`: what is served, reviews among them."""
+    """`kinds`: what is served, as long as it is; `reviews`: what is served beside them."""
 
-    def __init__(self, kinds: Iterable[Kind]) -> None:
-        self._resources: dict[tuple[str, str], list[Kind]] = {}
-        for served in kinds:
-            self._resources.setdefault((served.group, served.version), []).append(served)
-        for resources in self._resources.values():
+    def __init__(self, kinds: Kinds, reviews: Iterable[Kind] = ()) -> None:
+        self._kinds = kinds
+        self._reviews = tuple(reviews)
+        self._generation = -1
+        self._by_version: dict[tuple[str, str], list[Kind]] = {}
+        self._groups: dict[str, list[str]] = {}
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The versions of each group, the preferred one first."""
+        self._refresh()
+        return self._groups
+
+    @property
+    def _resources(self) -> dict[tuple[str, str], list[Kind]]:
+        self._refresh()
+        return self._by_version
+
+    def _refresh(self) -> None:
+        """Look at the kinds again when they have changed."""
+        if self._generation == self._kinds.generation:
+            return
+        by_version: dict[tuple[str, str], list[Kind]] = {}
+        for served in (*self._kinds, *self._reviews):
+            by_version.setdefault((served.group, served.version), []).append(served)
+        for resources in by_version.values():
             resources.sort(key=lambda served: served.plural)
-        self.groups: dict[str, list[str]] = {}
-        for group, version in self._resources:
-            self.groups.setdefault(group, []).append(version)
-        for versions in self.groups.values():
-            versions.sort(key=preference)
+        groups: dict[str, list[str]] = {}
+        for group, version in by_version:
+            groups.setdefault(group, []).append(version)
+        for versions in groups.values():
+            versions.sort(key=version_order)
+        self._by_version, self._groups, self._generation = by_version, groups, self._kinds.generation
 
     def api_versions(self, server_address: str) -> Json:
         """GET /api. `server_address`: host and port as the client reached them."""
@@ -90,13 +111,13 @@ class Discovery:
         }
 
 
-def preference(version: str) -> tuple[int, int, int, str]:
-    """The key that sorts a group's versions, the one to prefer first: v2, v1, v1beta2, v1alpha1, others by name."""
-    match = _VERSION.fullmatch(version)
+def version_order(version: str) -> tuple[int, int, int, str]:
+    """Sorts versions as Kubernetes prefers them: v2, v1, v2beta1, v1alpha1, then other names."""
+    match = _VERSION.match(version)
     if match is None:
-        return (len(_STAGES), 0, 0, version)
+        return 3, 0, 0, version
     major, stage, minor = match.groups()
-    return (_STAGES.index(stage or ""), -int(major), -int(minor or 0), version)
+    return {None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), ""
 
 
 def _group(name: str, versions: list[str]) -> Json:

@@ -4,7 +4,12 @@ from typing import Protocol
 
 
 class OpenApiDocuments(Protocol):
-    """Encoded documents; each is made once."""
+    """Encoded documents. Making one may take a while: call in a thread, one call at a time."""
+
+    @property
+    def generation(self) -> int:
+        """Changes when documents do."""
+        ...
 
     def v2_json(self) -> bytes: ...
 
@@ -12,6 +17,10 @@ class OpenApiDocuments(Protocol):
         """gnostic's openapi.v2.Document: what kubectl asks for, whatever its version."""
         ...
 
-    def v3_paths(self) -> "dict[str, bytes]":
-        """Documents by path below /openapi/v3 ("api/v1", "apis/apps/v1")."""
+    def v3_tags(self) -> dict[str, str]:
+        """The hash of each document by its path below /openapi/v3 ("api/v1", "apis/apps/v1")."""
+        ...
+
+    def v3(self, path: str) -> bytes:
+        """The document of a path that `v3_tags` has."""
         ...

@@ -24,13 +24,14 @@ T = TypeVar("T")
 
 
 class OpenApiPaths:
-    """The documents with their ETags; those never change while the process lives."""
+    """The documents with their ETags; made anew when the served kinds change."""
 
     def __init__(self, documents: OpenApiDocuments) -> None:
         self._documents = documents
         self._making = asyncio.Lock()
+        self._generation = -1
         self._tags: dict[str, str] = {}
-        self._index: bytes | None = None
+        self._v3_tags: dict[str, str] | None = None
 
     async def respond(self, request: web.Request, below: list[str]) -> web.StreamResponse | None:
         """`below`: the segments after /openapi. None for a document that does not exist. Raises StatusError 406."""
@@ -53,29 +54,52 @@ class OpenApiPaths:
         raise _not_acceptable(f"{_JSON}, {_PROTOBUF}")
 
     async def _v3_index(self) -> bytes:
-        if self._index is None:
-            documents = await self._made(self._documents.v3_paths)
-            self._tags.update({path: tag_of(document) for path, document in documents.items()})
-            urls = {path: f"/openapi/v3/{path}?hash={self._tags[path]}" for path in documents}
-            self._index = orjson.dumps({"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}})
-        return self._index
+        urls = {path: f"/openapi/v3/{path}?hash={tag}" for path, tag in (await self._v3_known()).items()}
+        return orjson.dumps({"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}})
+
+    async def _v3_known(self) -> dict[str, str]:
+        self._refresh()
+        if self._v3_tags is None:
+            generation = self._generation
+            tags = await self._made(self._documents.v3_tags)
+            if generation != self._generation:
+                return tags
+            self._v3_tags = tags
+        return self._v3_tags
 
     async def _v3(self, request: web.Request, path: str) -> web.StreamResponse | None:
-        await self._v3_index()
-        if path not in self._tags or path in ("v2", _PROTOBUF):
+        tags = await self._v3_known()
+        if path not in tags:
             return None
         media = {media.name for media in media_types(request.headers.get("Accept", "") or "*/*")}
         if not media & _JSONS:
             raise _not_acceptable(_JSON)
-        return await self._tagged(request, path, _JSON, lambda: self._documents.v3_paths()[path])
+        if f'"{tags[path]}"' in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=_headers(tags[path], _JSON))
+        try:
+            raw = await self._made(lambda: self._documents.v3(path))
+        except KeyError:
+            return None  # its kinds have just gone
+        return await encoded(request, raw, headers=_headers(tags[path], _JSON))
 
     async def _tagged(self, request: web.Request, name: str, media_type: str, make: Callable[[], bytes]) -> web.StreamResponse:
+        self._refresh()
         known = self._tags.get(name)
         if known is not None and f'"{known}"' in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=_headers(known, media_type))
+        generation = self._generation
         raw = await self._made(make)
-        tag = self._tags.setdefault(name, known or tag_of(raw))
+        tag = tag_of(raw)
+        if generation == self._generation:
+            self._tags[name] = tag
         return await encoded(request, raw, headers=_headers(tag, media_type))
+
+    def _refresh(self) -> None:
+        """Forget what was known of documents that have changed."""
+        if self._generation != self._documents.generation:
+            self._generation = self._documents.generation
+            self._tags.clear()
+            self._v3_tags = None
 
     async def _made(self, make: Callable[[], T]) -> T:
         async with self._making:

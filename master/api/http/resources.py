@@ -38,8 +38,6 @@ DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 #: The body is YAML, and so may be JSON.
 _APPLY_TYPE = "application/apply-patch+yaml"
 _STRATEGIC: PatchType = "application/strategic-merge-patch+json"
-#: Strategic merge needs what custom resources' schemas cannot say.
-_BUILT_IN = "io.k8s."
 _PATCH_TYPES: dict[str, PatchType] = {
     "application/json-patch+json": "application/json-patch+json",
     "application/merge-patch+json": "application/merge-patch+json",
@@ -82,6 +80,12 @@ class Resources:
     async def respond(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
         """Raises StatusError."""
         kind = self._registry.kind(info.ref)
+        response = await self._respond(request, info, kind, user)
+        if kind.deprecation and not response.prepared:
+            response.headers.add("Warning", f'299 - "{kind.deprecation}"')
+        return response
+
+    async def _respond(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.StreamResponse:
         if not kind.namespaced and info.namespace:
             # RequestInfo counts a namespace itself as inside of itself.
             if kind.plural != "namespaces":
@@ -209,9 +213,9 @@ class Resources:
         if media_type == _APPLY_TYPE:
             return await self._apply(request, info, kind, user)
         patch_type = _PATCH_TYPES.get(media_type)
-        if patch_type is None or (patch_type == _STRATEGIC and not kind.definition.startswith(_BUILT_IN)):
+        if patch_type is None or (patch_type == _STRATEGIC and kind.is_custom):
             raise bodies.unsupported(*(name for name in (*_PATCH_TYPES, _APPLY_TYPE)
-                                       if name != _STRATEGIC or kind.definition.startswith(_BUILT_IN)))  # fmt: skip
+                                       if name != _STRATEGIC or not kind.is_custom))  # fmt: skip
         query = parse_query(request, "PatchOptions")
         decoded = bodies.decode(await self._read(request), "application/json")
         patch = decoded.value

@@ -11,7 +11,7 @@ import errno
 import logging
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -76,7 +76,9 @@ class ApiServer:
         metrics: ApiMetrics,
         dispatcher: Dispatcher,
         auditor: Auditor | None,
+        background: Mapping[str, Callable[[], Awaitable[None]]],
     ) -> None:
+        """`background`: what runs beside the server as long as it serves, by name."""
         self._settings = settings
         self._ssl_context = ssl_context
         self._authentication = authentication
@@ -89,6 +91,7 @@ class ApiServer:
         self._dispatcher = dispatcher
         self._auditor = auditor
         self._connections = Connections(settings.max_connections, settings.header_timeout_seconds)
+        self._background = background
         self._long_running: set[asyncio.Task[Any]] = set()
         self.started = asyncio.Event()
         self.port = settings.port
@@ -113,6 +116,7 @@ class ApiServer:
                 tasks.create_task(self._connections.run(), name="connections")
                 if self._auditor is not None:
                     tasks.create_task(self._auditor.run(), name="audit log")
+                beside = [tasks.create_task(_lasting(run), name=name) for name, run in self._background.items()]
                 self.started.set()
                 _log.info("serving the Kubernetes API", extra={"address": self._settings.address, "port": self.port})
                 try:
@@ -120,6 +124,8 @@ class ApiServer:
                 finally:
                     self.started.clear()
                     listener.close()
+                    for task in beside:
+                        task.cancel()
                     for task in list(self._long_running):
                         task.cancel()
                     await runner.cleanup()
@@ -276,6 +282,11 @@ class ApiServer:
             raise
         # Whoever shows nothing is anonymous and may what the roles give to system:unauthenticated, as in Kubernetes.
         return ANONYMOUS_USER if user is None else user
+
+
+async def _lasting(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+    raise RuntimeError("a part of the API that runs in the background ended by itself")
 
 
 def _is_long_running(info: RequestInfo, request: web.Request) -> bool:

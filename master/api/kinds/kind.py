@@ -14,12 +14,13 @@ deletion, resourceVersion, managedFields) belongs to the registry; `metadata.gen
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from master.api.printers.column import AGE, NAME, Column
 from master.api.printers.duration import age
 from master.client.errors import Cause
 from master.client.protocol import ResourceRef
+from master.store.cached import CachedObject
 
 Json = dict[str, Any]
 
@@ -55,6 +56,27 @@ def name_and_age(obj: Json, now: datetime) -> list[Any]:
     return [obj["metadata"]["name"], age(obj, now)]
 
 
+class Conversion(Protocol):
+    """How objects of a kind with several versions are shown in one of them and stored in another. Raises StatusError."""
+
+    async def shown(self, objects: Sequence[CachedObject]) -> Sequence[CachedObject]:
+        """The objects in the kind's version, in the same order; those that are in it already are the same."""
+        ...
+
+    async def stored(self, obj: Json) -> Json:
+        """An object of the kind's version as it is to be stored. Does not change its argument."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where the scale subresource reads and writes; steps from the object. `selector`: a string with a label selector."""
+
+    spec_replicas: tuple[str, ...]
+    status_replicas: tuple[str, ...]
+    selector: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind in one version of one group.
@@ -63,9 +85,12 @@ class Kind:
     `field_selectors`: what a field selector may ask for beyond metadata.name and metadata.namespace, and how to read it.
     `validate` and `validate_status` return every field's error; metadata is theirs to check too.
     `warnings`: what a client is told of a valid object (a deprecated field); `old` is None on create.
-    `orphans_by_default`: a deletion that names no propagation policy leaves the dependents alone.
     `stored_as`: the resource that this one is only another view of (events.k8s.io's Event of core's); `to_stored` and
     `from_stored` convert between the views and never change their argument.
+
+    Of custom resources: `is_custom`; their structural `schema`; `conversion` between their versions; `scale` instead of
+    spec.replicas and status.replicas; `list_name`, when the list's kind is not the kind with "List"; `deprecation`: what each
+    request is warned of. `in_thread`: validation may take long and runs in a thread; its functions must be safe there.
     """
 
     group: str
@@ -89,10 +114,16 @@ class Kind:
     columns: tuple[Column, ...] = (NAME, AGE)
     row: Callable[[Json, datetime], Sequence[Any]] = name_and_age
     field_selectors: Mapping[str, Callable[[Json], str]] = field(default_factory=dict)
-    orphans_by_default: bool = False
     stored_as: ResourceRef | None = None
     to_stored: Callable[[Json], Json] = same_object
     from_stored: Callable[[Json], Json] = same_object
+    is_custom: bool = False
+    schema: Mapping[str, Any] | None = None
+    conversion: Conversion | None = None
+    scale: ScalePaths | None = None
+    list_name: str = ""
+    deprecation: str = ""
+    in_thread: bool = False
 
     @property
     def api_version(self) -> str:
@@ -101,7 +132,7 @@ class Kind:
 
     @property
     def list_kind(self) -> str:
-        return f"{self.kind}List"
+        return self.list_name or f"{self.kind}List"
 
     @property
     def resource(self) -> ResourceRef:

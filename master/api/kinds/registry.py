@@ -1,5 +1,6 @@
-"""Finds every kind that is declared in this folder; the only list of kinds there is.
+"""Finds every kind that is declared in this folder, and serves those that definitions of custom resources bring at run time.
 
+`KINDS` are the declared ones; each registry serves a copy of them, to which `serve` adds and from which `withdraw` takes.
 Importing this module imports each file of the folder, and fails on one that declares no `KIND` or a duplicate of another.
 """
 
@@ -19,26 +20,58 @@ class DuplicateKind(Exception):
 
 
 class Kinds:
-    """Kinds by resource. Immutable; iterates in the order of group, version, plural."""
+    """Kinds by resource; iterates in the order of group, version, plural. Changed on the event loop only."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self._by_resource: dict[tuple[str, str, str], Kind] = {}
+        #: Of definitions, by their names.
+        self._custom: dict[str, tuple[Kind, ...]] = {}
+        #: Grows with each change: what is made of the kinds is made anew when it differs.
+        self.generation = 0
         names: set[tuple[str, str, str]] = set()
-        for kind in sorted(kinds, key=lambda kind: (kind.group, kind.version, kind.plural)):
+        for kind in kinds:
             resource, name = (kind.group, kind.version, kind.plural), (kind.group, kind.version, kind.kind)
             if resource in self._by_resource or name in names:
                 raise DuplicateKind(f"{kind.api_version} {kind.kind} ({kind.plural}) is declared twice")
             self._by_resource[resource] = kind
             names.add(name)
+        self._sort()
 
     def __iter__(self) -> Iterator[Kind]:
-        return iter(self._by_resource.values())
+        return iter(list(self._by_resource.values()))
 
     def __len__(self) -> int:
         return len(self._by_resource)
 
     def get(self, group: str, version: str, plural: str) -> Kind | None:
         return self._by_resource.get((group, version, plural))
+
+    def serve(self, definition: str, kinds: Iterable[Kind]) -> None:
+        """Serve the kinds of a definition instead of those that it had. A declared kind keeps its resource."""
+        self._drop(definition)
+        served = [kind for kind in kinds if (kind.group, kind.version, kind.plural) not in self._by_resource]
+        self._by_resource.update({(kind.group, kind.version, kind.plural): kind for kind in served})
+        self._custom[definition] = tuple(served)
+        self._sort()
+        self.generation += 1
+
+    def withdraw(self, definition: str) -> None:
+        """Serve a definition's kinds no longer."""
+        if self._drop(definition):
+            self.generation += 1
+
+    def of_definition(self, definition: str) -> tuple[Kind, ...]:
+        """What is served for a definition."""
+        return self._custom.get(definition, ())
+
+    def _drop(self, definition: str) -> bool:
+        kinds = self._custom.pop(definition, ())
+        for kind in kinds:
+            del self._by_resource[kind.group, kind.version, kind.plural]
+        return bool(kinds)
+
+    def _sort(self) -> None:
+        self._by_resource = dict(sorted(self._by_resource.items()))
 
 
 def _declared() -> Iterator[Kind]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from master.api.kinds.kind import Kind
+from master.api.openapi.custom_resources import list_definition
 
 _CORE = "io.k8s.api.core.v1."
 #: Subresources whose body is of another kind: its definition, group and version.
@@ -147,7 +148,12 @@ def paths(kind: Kind) -> Iterator[Path]:
 
 
 def _list_of(kind: Kind) -> str:
-    return f"{kind.definition}List"
+    return list_definition(kind) if kind.is_custom else f"{kind.definition}List"
+
+
+def _patch_types(kind: Kind) -> tuple[str, ...]:
+    """Clients read here which patches a kind takes; custom resources have no merge keys."""
+    return tuple(name for name in PATCH_TYPES if not (kind.is_custom and name == "application/strategic-merge-patch+json"))
 
 
 def _collection_operations(kind: Kind) -> Iterator[Operation]:
@@ -167,7 +173,7 @@ def _object_operations(kind: Kind) -> Iterator[Operation]:
     if "update" in kind.verbs:
         yield _operation(kind, "put", "update", body=kind.definition, parameters=_WRITE)
     if "patch" in kind.verbs:
-        yield _operation(kind, "patch", "patch", body=_PATCH, parameters=_PATCHED, consumes=PATCH_TYPES)
+        yield _operation(kind, "patch", "patch", body=_PATCH, parameters=_PATCHED, consumes=_patch_types(kind))
     if "delete" in kind.verbs:
         yield _operation(kind, "delete", "delete", body=_DELETE_OPTIONS, response=_STATUS, parameters=_DELETE)
 
@@ -195,7 +201,7 @@ def _subresource_operations(kind: Kind, name: str) -> Iterator[Operation]:
     if name != "finalize":
         yield _operation(kind, "get", "get", suffix=name.title(), of=of, parameters=(_PRETTY,))
         yield _operation(
-            kind, "patch", "patch", suffix=name.title(), of=of, body=_PATCH, parameters=_PATCHED, consumes=PATCH_TYPES
+            kind, "patch", "patch", suffix=name.title(), of=of, body=_PATCH, parameters=_PATCHED, consumes=_patch_types(kind)
         )
     yield _operation(kind, "put", "update", suffix=name.title(), of=of, body=definition, parameters=_WRITE)
 

@@ -29,6 +29,16 @@ def encode_document(document: Json) -> bytes:
     )
 
 
+def encode_more(document: Json) -> bytes:
+    """Only paths and definitions, to be appended to an encoded document: protobuf merges them into it."""
+    return b"".join(
+        (
+            _part(8, b"".join(_part(2, _named(path, _path_item(item))) for path, item in document["paths"].items())),
+            _part(9, _named_schemas(document["definitions"])),
+        )
+    )
+
+
 def _path_item(item: Json) -> bytes:
     operations = b"".join(_part(number, _operation(item[method])) for method, number in _METHODS.items() if method in item)
     return operations + b"".join(_part(9, _parameter(parameter)) for parameter in item.get("parameters", ()))

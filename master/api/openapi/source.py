@@ -5,7 +5,7 @@ documents of all kinds needs little memory.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -27,8 +27,10 @@ class _File(msgspec.Struct):
 class Source:
     """The encoded definitions of some roots and of all that they refer to."""
 
-    def __init__(self, roots: Iterable[str]) -> None:
-        everything = msgspec.json.decode(schema_file(), type=_File).definitions
+    def __init__(self, roots: Iterable[str], custom: Mapping[str, bytes] | None = None) -> None:
+        """`custom`: definitions beside Kubernetes' own; their references are written as those."""
+        everything: dict[str, Any] = {**msgspec.json.decode(schema_file(), type=_File).definitions, **(custom or {})}
+        self._custom = frozenset(custom or ())
         names = reachable(everything, (root for root in roots if root in everything), _references)
         self._definitions = {name: bytes(everything[name]) for name in names}
 
@@ -44,6 +46,8 @@ class Source:
 
         `nested_refs`: a reference with a description is wrapped in `allOf`, as version 3 wants it.
         """
+        if name in self._custom:
+            return dict(orjson.loads(self._definitions[name].replace(b'"#/$defs/', b'"' + ref_prefix.encode())))
         match name:
             case _ if name == _QUANTITY and nested_refs:
                 return {"oneOf": [{"type": "string"}, {"type": "number"}]}

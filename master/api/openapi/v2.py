@@ -1,6 +1,6 @@
 """OpenAPI version 2: one document of all kinds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from master.api.kinds.kind import Kind
@@ -14,10 +14,10 @@ _REF_PREFIX = "#/definitions/"
 _PRODUCES = ["application/json"]
 
 
-def openapi_v2(kinds: Iterable[Kind]) -> Json:
-    """The document."""
+def openapi_v2(kinds: Iterable[Kind], custom: Mapping[str, bytes] | None = None) -> Json:
+    """The document. `custom`: the definitions of custom resources among the kinds."""
     kinds = list(kinds)
-    source = Source(roots(kinds))
+    source = Source(roots(kinds), custom)
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": f"v{KUBERNETES_VERSION}"},

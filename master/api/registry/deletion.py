@@ -2,6 +2,7 @@
 
     delete ─┬─ pod that runs, grace > 0 ──────────► deletionTimestamp = now + grace; its node ends it and deletes with grace 0
             ├─ finalizers (also foreground, orphan) ► deletionTimestamp = now; the last finalizer's removal removes it
+            ├─ CustomResourceDefinition ────────────► Terminating; its controller deletes its objects, then lets it go
             ├─ namespace with spec.finalizers ──────► Terminating; the namespace controller empties and finalizes it
             └─ else ────────────────────────────────► removed
 
@@ -18,6 +19,8 @@ from master.client.protocol import DeleteOptions, Json
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+#: Keeps a CustomResourceDefinition until its objects are gone.
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 _DEFAULT_POD_GRACE = 30
 
 
@@ -46,7 +49,9 @@ def begin(kind: Kind, old: Json, options: DeleteOptions, now: datetime | None = 
     now = now or datetime.now(UTC)
     obj = copy.deepcopy(old)
     metadata = obj["metadata"]
-    _set_propagation_finalizers(kind, metadata, options)
+    _set_propagation_finalizers(metadata, options)
+    if _is(kind, "apiextensions.k8s.io", "customresourcedefinitions") and not metadata.get("deletionTimestamp"):
+        _begin_cleanup(obj, now)
     grace = _grace(kind, obj, options)
     if grace is not None:
         return _mark_graceful(obj, old, grace, now)
@@ -62,6 +67,23 @@ def begin(kind: Kind, old: Json, options: DeleteOptions, now: datetime | None = 
         metadata.pop("deletionGracePeriodSeconds", None)
         obj.setdefault("status", {})["phase"] = "Terminating"
     return Pending() if obj == old else Marked(obj)
+
+
+def _begin_cleanup(obj: Json, now: datetime) -> None:
+    """A definition goes when its objects are gone (apiextensions-apiserver pkg/registry/customresourcedefinition/etcd.go)."""
+    finalizers: list[str] = obj["metadata"].setdefault("finalizers", [])
+    if CLEANUP not in finalizers:
+        finalizers.append(CLEANUP)
+    status = obj.setdefault("status", {})
+    others = [condition for condition in status.get("conditions") or () if condition.get("type") != "Terminating"]
+    terminating = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": timestamp(now),
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }
+    status["conditions"] = [*others, terminating]
 
 
 def is_complete(kind: Kind, obj: Json) -> bool:
@@ -113,16 +135,13 @@ def _must_wait(kind: Kind, obj: Json) -> bool:
     return _is(kind, "", "namespaces") and bool((obj.get("spec") or {}).get("finalizers"))
 
 
-def _set_propagation_finalizers(kind: Kind, metadata: Json, options: DeleteOptions) -> None:
-    policy = options.propagation_policy
-    if policy is None:
-        if not kind.orphans_by_default or {ORPHAN, FOREGROUND} & set(metadata.get("finalizers") or ()):
-            return
-        policy = "Orphan"
+def _set_propagation_finalizers(metadata: Json, options: DeleteOptions) -> None:
+    if options.propagation_policy is None:
+        return
     finalizers = [name for name in metadata.get("finalizers") or [] if name not in (ORPHAN, FOREGROUND)]
-    if policy == "Orphan":
+    if options.propagation_policy == "Orphan":
         finalizers.append(ORPHAN)
-    elif policy == "Foreground":
+    elif options.propagation_policy == "Foreground":
         finalizers.append(FOREGROUND)
     if finalizers:
         metadata["finalizers"] = finalizers

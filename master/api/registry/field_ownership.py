@@ -3,6 +3,7 @@
 Knows kinds, their versions and subresources; the rules themselves are in `master.api.apply`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from master.api.apply import field_manager
@@ -26,7 +27,6 @@ MASTER_MANAGER = "wherry-master"
 
 #: Subresources whose writes are not followed: binding gives a pod its node as the store does in Kubernetes.
 _NOT_FOLLOWED = frozenset({"binding"})
-_BUILT_IN = "io.k8s."
 _REPLICAS = field_paths("spec", "replicas")
 
 
@@ -54,7 +54,7 @@ class FieldOwnership:
             return
         target = self._scale_target(strategy, kind)
         before, after = strategy.view(kind, old), strategy.view(kind, obj)
-        before["metadata"]["managedFields"] = to_scale(owners, self._replicas_path)
+        before["metadata"]["managedFields"] = to_scale(owners, _replicas_path(kind))
         writer = _writer(options, "scale")
         entries = field_manager.updated(target, before, after, sent=None, writer=writer)
         self._set_from_scale(kind, old, obj, entries)
@@ -71,7 +71,7 @@ class FieldOwnership:
             target = self._target(kind, subresource)
             return field_manager.applied(target, live, config, writer=writer, force=options.force)
         view = strategy.view(kind, live)
-        view["metadata"]["managedFields"] = to_scale(_owners(live), self._replicas_path) or None
+        view["metadata"]["managedFields"] = to_scale(_owners(live), _replicas_path(kind)) or None
         target = self._scale_target(strategy, kind)
         return field_manager.applied(target, view, config, writer=writer, force=options.force)
 
@@ -98,18 +98,15 @@ class FieldOwnership:
 
     def _set_from_scale(self, kind: Kind, old: Json, obj: Json, entries: Any) -> None:
         before = old["metadata"].get("managedFields")
-        found = to_parent(_owners(old), stored_owners(entries), kind.api_version, self._replicas_path)
+        found = to_parent(_owners(old), stored_owners(entries), kind.api_version, _replicas_path(kind))
         _set(obj, before if found == before else found)
-
-    def _replicas_path(self, api_version: str) -> Path | None:
-        return _REPLICAS
 
     def _target(self, kind: Kind, subresource: str) -> Target:
         return Target(
             kind.api_version,
             self._types.merge_type(kind.definition),
             _KindVersions(self._kinds, self._types, kind, subresource),
-            evolving=not kind.definition.startswith(_BUILT_IN),
+            evolving=kind.is_custom,
         )
 
     def _scale_target(self, strategy: Strategy, kind: Kind) -> Target:
@@ -168,6 +165,12 @@ class _OneVersion:
 
     def reset_fields(self, api_version: str) -> FieldSet:
         return EMPTY
+
+
+def _replicas_path(kind: Kind) -> Callable[[str], Path | None]:
+    """Where the replicas of a kind are that its Scale sets, by apiVersion."""
+    path = field_paths(*kind.scale.spec_replicas) if kind.scale is not None else _REPLICAS
+    return lambda api_version: path
 
 
 def _owners(obj: Json) -> Owners:

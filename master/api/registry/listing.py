@@ -89,7 +89,7 @@ class Lister:
         check_resource_version(query)
         prefix = prefix_of(kind, namespace)
         if query.continue_token:
-            return self._continued(prefix, query)
+            return await self._continued(kind, prefix, query)
         objects, revision = self._cache.list(prefix)
         if query.resource_version not in ("", "0"):
             asked = int(query.resource_version)
@@ -98,9 +98,10 @@ class Lister:
             # A limit without a match means the very revision, too.
             if query.resource_version_match == "Exact" or (query.limit and not query.resource_version_match):
                 objects, revision = self._as_of(prefix, asked), asked
+        objects = await _in_version(kind, objects)
         if not query.limit or len(objects) <= query.limit:
             return Page(query.selection.of(objects), revision)
-        self._keep(prefix, revision, objects)
+        self._keep(_shelf(kind, prefix), revision, objects)
         return _page(objects, 0, revision, query)
 
     def _as_of(self, prefix: str, revision: int) -> Sequence[CachedObject]:
@@ -110,7 +111,7 @@ class Lister:
         except Compacted as error:
             raise gone(f"The resourceVersion for the provided list is too old: {error}") from error
 
-    def _continued(self, prefix: str, query: ListQuery) -> Page:
+    async def _continued(self, kind: Kind, prefix: str, query: ListQuery) -> Page:
         try:
             text = base64.urlsafe_b64decode(query.continue_token + "=" * (-len(query.continue_token) % 4))
             token = msgspec.json.decode(text, type=_Token)
@@ -120,15 +121,15 @@ class Lister:
             raise bad_request("continue key is not valid: incorrect encoded version")
         if token.rv == _NOW:
             objects, revision = self._cache.list(prefix)
-            return self._rest(prefix, objects, revision, token.start, query)
-        snapshot = self._snapshots.get((prefix, token.rv))
+            return self._rest(_shelf(kind, prefix), await _in_version(kind, objects), revision, token.start, query)
+        snapshot = self._snapshots.get((_shelf(kind, prefix), token.rv))
         if snapshot is not None and snapshot.expires >= time.monotonic():
             return _page(snapshot.objects, bisect_right(snapshot.keys, token.start), token.rv, query)
         try:
             objects = self._cache.list_at(prefix, token.rv)
         except Compacted as error:
             raise StatusError(410, "Expired", _TOO_OLD, continue_token=_encoded(_NOW, token.start)) from error
-        return self._rest(prefix, objects, token.rv, token.start, query)
+        return self._rest(_shelf(kind, prefix), await _in_version(kind, objects), token.rv, token.start, query)
 
     def _rest(self, prefix: str, objects: Sequence[CachedObject], revision: int, after: str, query: ListQuery) -> Page:
         """The next page of objects that no snapshot is kept of (yet)."""
@@ -147,6 +148,15 @@ class Lister:
             if len(self._snapshots) <= _MAX_SNAPSHOTS and oldest.expires >= now:
                 break
             self._snapshots.popitem(last=False)
+
+
+def _shelf(kind: Kind, prefix: str) -> str:
+    """Where a list is kept: the same keys give other objects in other versions."""
+    return prefix if kind.conversion is None else f"{prefix}?{kind.version}"
+
+
+async def _in_version(kind: Kind, objects: Sequence[CachedObject]) -> Sequence[CachedObject]:
+    return objects if kind.conversion is None else await kind.conversion.shown(objects)
 
 
 def check_resource_version(query: ListQuery) -> None:

@@ -7,7 +7,8 @@ that changes nothing is not written. A response is given when the write is on di
 Authentication, authorisation and content negotiation happen before; `WriteOptions` says for whom and how a write is done.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from master.api.admission.protocol import AdmissionContext, AdmissionRequest
 from master.api.allocation.protocol import Allocator, Reservation
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
+from master.api.custom_resources.controller import CustomResources
 from master.api.kinds.kind import Kind
 from master.api.kinds.registry import Kinds
 from master.api.patch.json_patch import apply_json_patch
@@ -38,7 +40,9 @@ from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.watching import ObjectWatch, open_watch, shown
 from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
 from master.api.schema.schemas import Schemas, TypeMismatch
-from master.client.errors import StatusError, bad_request, conflict, invalid
+from master.api.webhook.client import CallFailed, WebhookClient
+from master.api.webhook.services import ServiceEndpoints
+from master.client.errors import Cause, StatusError, bad_request, conflict, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType, RawEvent, RawList, ResourceRef
 from master.store.cache import WatchCache
 from master.store.protocol import Conflict, Store
@@ -77,9 +81,14 @@ class Registry:
         context = AdmissionContext(reader=self.storage, writer=self, authorization=authorization)
         self._admission = AdmissionChain(context)
         self._allocators = allocators
+        self.webhooks = WebhookClient(ServiceEndpoints(cache))
+        self.custom_resources = CustomResources(
+            cache, kinds, schemas, writer=self, caller=self.webhooks, failures=(CallFailed,)
+        )
 
     async def open(self) -> None:
-        """Learn what is allocated; call once the watch cache is in sync and before anything writes."""
+        """Learn what is allocated and which custom resources there are; once the watch cache is in sync, before any write."""
+        await self.custom_resources.open()
         for resource, allocator in self._allocators.items():
             objects, _ = self._cache.list(prefix_of(self.kind(resource)))
             allocator.rebuild((cached.key, cached.decode()) for cached in objects)
@@ -98,6 +107,8 @@ class Registry:
         if subresource in ("", "status"):
             cached = self._cache.get(key_of(kind, namespace, name))
             if cached is not None:
+                if kind.conversion is not None:
+                    (cached,) = await kind.conversion.shown((cached,))
                 return shown(kind, cached)
             return encode((await self.storage.fetch(kind, namespace, name, fresh=True)).obj)
         stored = await self.storage.fetch(kind, namespace, name)
@@ -173,7 +184,7 @@ class Registry:
         )
         await self._admission.admit(request, obj)
         self._ownership.admitted(obj, owners, options.warn)
-        causes = kind.validate(obj, None)
+        causes = await _causes(kind, lambda: kind.validate(obj, None))
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
         for warning in kind.warnings(obj, None):
@@ -452,7 +463,7 @@ class Registry:
         )
         await self._admission.admit(request, obj)
         self._ownership.admitted(obj, owners, options.warn)
-        causes = strategy.validate(kind, obj, old)
+        causes = await _causes(kind, lambda: strategy.validate(kind, obj, old))
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
         if not subresource:
@@ -545,6 +556,11 @@ def delete_options(body: Json, *, dry_run: bool = False) -> DeleteOptions:
         resource_version=preconditions.get("resourceVersion") or None,
         dry_run=dry_run or bool(body.get("dryRun")),
     )
+
+
+async def _causes(kind: Kind, validate: Callable[[], Sequence[Cause]]) -> Sequence[Cause]:
+    """The errors of an object; found in a thread where rules of users are evaluated."""
+    return await asyncio.to_thread(validate) if kind.in_thread else validate()
 
 
 def _strategy(kind: Kind, subresource: str) -> Strategy:

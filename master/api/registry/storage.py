@@ -15,6 +15,7 @@ from master.api.kinds.kind import Kind
 from master.client.errors import StatusError, already_exists, bad_request, conflict, gone, not_found
 from master.client.protocol import Json
 from master.store.cache import WatchCache
+from master.store.cached import CachedObject, cached
 from master.store.protocol import Compacted, Conflict, Store, StoreError, Unavailable
 
 
@@ -35,30 +36,28 @@ class Storage:
 
     async def read(self, group: str, plural: str, namespace: str, name: str) -> Json | None:
         """The object as the watch cache has it, or None."""
-        cached = self.cache.get(_key(group, plural, namespace, name))
-        return None if cached is None else decode(cached.raw)
+        known = self.cache.get(_key(group, plural, namespace, name))
+        return None if known is None else decode(known.raw)
 
     async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
         """All objects of a namespace, or of all namespaces, as the watch cache has them."""
         found, _ = self.cache.list(_prefix(group, plural, namespace))
-        return [decode(cached.raw) for cached in found]
+        return [decode(each.raw) for each in found]
 
     async def fetch(self, kind: Kind, namespace: str, name: str, *, fresh: bool = False) -> Stored:
         """The object in this kind's view; `fresh` asks the store itself. Raises StatusError 404."""
         key = key_of(kind, namespace, name)
         if not fresh:
-            cached = self.cache.get(key)
-            if cached is not None:
-                return Stored(kind.from_stored(decode(cached.raw)), cached.revision)
+            found_cached = self.cache.get(key)
+            if found_cached is not None:
+                return await _in_view(kind, found_cached)
         try:
             found = await self._store.get(key)
         except StoreError as error:
             raise translated(error) from error
         if found is None:
             raise not_found(kind.plural, kind.group, name)
-        obj = decode(found.value)
-        obj["metadata"]["resourceVersion"] = str(found.mod_revision)
-        return Stored(kind.from_stored(obj), found.mod_revision)
+        return await _in_view(kind, cached(found))
 
     async def create(self, kind: Kind, obj: Json) -> Stored:
         """Raises StatusError 409 AlreadyExists."""
@@ -85,6 +84,8 @@ class Storage:
     async def _put(self, kind: Kind, obj: Json, *, expected: int) -> Stored:
         metadata = obj["metadata"]
         stored = kind.to_stored({**obj, "metadata": {k: v for k, v in metadata.items() if k != "resourceVersion"}})
+        if kind.conversion is not None:
+            stored = await kind.conversion.stored(stored)
         key = key_of(kind, metadata.get("namespace", ""), metadata["name"])
         try:
             revision = await self._store.put(key, encode(stored), expected=expected)
@@ -95,6 +96,12 @@ class Storage:
         await self.cache.wait_for(revision)
         metadata["resourceVersion"] = str(revision)
         return Stored(obj, revision)
+
+
+async def _in_view(kind: Kind, found: CachedObject) -> Stored:
+    if kind.conversion is not None:
+        (found,) = await kind.conversion.shown((found,))
+    return Stored(kind.from_stored(decode(found.raw)), found.revision)
 
 
 def key_of(kind: Kind, namespace: str, name: str) -> str:

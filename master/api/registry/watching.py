@@ -4,10 +4,11 @@ Called by `Registry`. Whoever opens a watch closes it (it is a context manager).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from master.api.kinds.kind import Kind
+from master.api.kinds.kind import Conversion, Kind
 from master.api.registry.selection import Selection
 from master.api.registry.storage import decode, encode, prefix_of
 from master.client.errors import StatusError, gone
@@ -40,6 +41,8 @@ class ObjectWatch:
             except Compacted as error:
                 raise too_old(error) from error
             kind, selection = self._kind, self._selection
+            if kind.conversion is not None:
+                events = await _converted(kind.conversion, events)
             found = [seen for event in events if (seen := _seen(kind, selection, event)) is not None]
             if found:
                 return found
@@ -52,6 +55,20 @@ class ObjectWatch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+async def _converted(conversion: Conversion, events: Sequence[CacheEvent]) -> Sequence[CacheEvent]:
+    """The events with their objects in the version that is watched."""
+    objects = [one for event in events for one in (event.object, event.previous) if one is not None]
+    shown_objects = iter(await conversion.shown(objects))
+    return [
+        replace(
+            event,
+            object=next(shown_objects),
+            previous=next(shown_objects) if event.previous is not None else None,
+        )
+        for event in events
+    ]
 
 
 def open_watch(cache: WatchCache, kind: Kind, namespace: str, revision: int, selection: Selection) -> ObjectWatch:

@@ -27,6 +27,7 @@ _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
 _MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
+_CRD = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _RANGES = {"int32": 2**31, "int64": 2**63}
 
 
@@ -42,6 +43,10 @@ class Normalized:
     unknown_fields: list[str]
 
 
+#: The form of a custom resource: what `Schemas.normalize` gives for its definition.
+Normalize = Callable[[Json], Normalized]
+
+
 class Schemas:
     """The schemas of the served kinds. Reads the packaged file when it is made (some 30 ms)."""
 
@@ -50,9 +55,20 @@ class Schemas:
         self._definitions = load_definitions([*roots, *META_TYPES])
         self._visits: dict[str, Visit] = {}
         self._merge_types = BuiltinMergeTypes(self.definition)
+        self._custom: dict[str, tuple[Normalize, MergeType]] = {}
+
+    def add(self, definition: str, normalize: "Normalize", merge_type: MergeType) -> None:
+        """Know a custom resource's definition, instead of what was known of it before."""
+        self._custom[definition] = (normalize, merge_type)
+
+    def remove(self, definition: str) -> None:
+        self._custom.pop(definition, None)
 
     def normalize(self, definition: str, obj: Json) -> Normalized:
         """A normalised copy. Raises TypeMismatch with the decoder's text for the first value of a wrong type."""
+        custom = self._custom.get(definition)
+        if custom is not None:
+            return custom[0](obj)
         unknown: list[str] = []
         return Normalized(self._visit_of(definition)(obj, None, unknown), unknown)
 
@@ -65,7 +81,8 @@ class Schemas:
 
     def merge_type(self, definition: str) -> MergeType:
         """How objects of a definition are merged by server-side apply. Raises SchemaError."""
-        return self._merge_types.merge_type(definition)
+        custom = self._custom.get(definition)
+        return custom[1] if custom is not None else self._merge_types.merge_type(definition)
 
     def resolved(self, schema: Schema) -> Schema:
         """The definition that a schema refers to, or the schema itself."""
@@ -87,6 +104,10 @@ class Schemas:
                 return _timed(canonical_time)
             case _ if name == _MICRO_TIME:
                 return _timed(canonical_micro_time)
+        if name.startswith(_CRD):
+            one_of = self._compile_crd_part(name.removeprefix(_CRD))
+            if one_of is not None:
+                return one_of
         schema = self.definition(name)
         if not schema.properties:
             return _visit_anything
@@ -96,6 +117,21 @@ class Schemas:
         struct = go_type(name).rpartition(".")[2]
         fields.update((key, self._compile(field, struct)) for key, field in schema.properties.items())
         return visit
+
+    def _compile_crd_part(self, name: str) -> Visit | None:
+        """Parts of a definition's schemas that are one of several forms; the packaged schemas do not say which."""
+
+        def schema_props(value: Any, place: Place, unknown: list[str]) -> Any:
+            return self._visit_of(_CRD + "JSONSchemaProps")(value, place, unknown)
+
+        match name:
+            case "JSONSchemaPropsOrArray":
+                return _either(schema_props, list)
+            case "JSONSchemaPropsOrBool":
+                return _either(schema_props, bool)
+            case "JSONSchemaPropsOrStringArray":
+                return _either(schema_props, str)
+        return None
 
     def _compile(self, schema: Schema, struct: str) -> Visit:
         """The visit of a field or item that belongs to the Go struct of that name."""
@@ -313,6 +349,24 @@ def _visit_int_or_string(value: Any, place: Place, unknown: list[str]) -> Any:
         return value
     number = f" {value}" if type(value) in (int, float) else ""
     raise TypeMismatch(f"json: cannot unmarshal {_json_name(value)}{number} into Go value of type int32")
+
+
+def _either(schema_props: Visit, other: type) -> Visit:
+    """A schema, or: a list of schemas, a boolean, or a list of strings."""
+
+    def visit(value: Any, place: Place, unknown: list[str]) -> Any:
+        if type(value) is dict:
+            return schema_props(value, place, unknown)
+        if other is bool and type(value) is bool:
+            return value
+        if other is list and type(value) is list:
+            return [schema_props(item, (place, index), unknown) for index, item in enumerate(value)]
+        if other is str and type(value) is list and all(type(item) is str for item in value):
+            return value
+        forms = {bool: "boolean JSON value expected", list: "expected object or array", str: "expected object or string array"}
+        raise TypeMismatch(forms[other])
+
+    return visit
 
 
 def _visit_anything(value: Any, place: Place, unknown: list[str]) -> Any:

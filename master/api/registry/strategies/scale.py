@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 from master.api.kinds.kind import Kind
 from master.client.errors import Cause
 from master.client.protocol import Json
 
 DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
+_SPEC_REPLICAS = ("spec", "replicas")
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -16,29 +18,52 @@ class Scale:
         return DEFINITION
 
     def view(self, kind: Kind, obj: Json) -> Json:
-        spec, status = obj.get("spec") or {}, obj.get("status") or {}
-        shown: Json = {"replicas": status.get("replicas", 0)}
-        wanted = spec.get("selector") or {}
-        # A ReplicationController's is a plain map of labels.
-        selector = _selector_text(wanted if kind.group else {"matchLabels": wanted})
+        wanted, actual, selector = _replicas(kind, obj)
+        shown: Json = {"replicas": actual}
         if selector:
             shown["selector"] = selector
         return {
             "kind": "Scale",
             "apiVersion": "autoscaling/v1",
             "metadata": {name: obj["metadata"][name] for name in _METADATA if name in obj["metadata"]},
-            "spec": {"replicas": spec.get("replicas", 0)},
+            "spec": {"replicas": wanted},
             "status": shown,
         }
 
     def merge(self, kind: Kind, old: Json, body: Json) -> Json:
         obj = copy.deepcopy(old)
-        obj.setdefault("spec", {})["replicas"] = (body.get("spec") or {}).get("replicas", 0)
+        parent, path = obj, kind.scale.spec_replicas if kind.scale else _SPEC_REPLICAS
+        for step in path[:-1]:
+            below = parent.get(step)
+            if not isinstance(below, dict):
+                below = parent[step] = {}
+            parent = below
+        parent[path[-1]] = (body.get("spec") or {}).get("replicas", 0)
         kind.prepare_for_update(obj, old)
         return obj
 
     def validate(self, kind: Kind, obj: Json, old: Json) -> Sequence[Cause]:
         return kind.validate(obj, old)
+
+
+def _replicas(kind: Kind, obj: Json) -> tuple[int, int, str]:
+    """The replicas that are wanted and that there are, and the selector's text."""
+    if kind.scale is None:
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        return spec.get("replicas", 0), status.get("replicas", 0), _selector_text(spec.get("selector") or {})
+    wanted, actual = _at(obj, kind.scale.spec_replicas), _at(obj, kind.scale.status_replicas)
+    selector = _at(obj, kind.scale.selector) if kind.scale.selector else ""
+    return (
+        wanted if isinstance(wanted, int) else 0,
+        actual if isinstance(actual, int) else 0,
+        selector if isinstance(selector, str) else "",
+    )
+
+
+def _at(obj: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        obj = obj.get(step) if isinstance(obj, dict) else None
+    return obj
 
 
 def _selector_text(selector: Json) -> str:

@@ -41,7 +41,8 @@ def generated(schema: Schema, random: Random, depth: int) -> Any:
             return [generated(schema.items, random, depth + 1) for _ in range(random.choice((0, 1, 2)))]
         case "object" if schema.additional is not None:
             return {random.choice(_STRINGS): generated(schema.additional, random, depth + 1)}
-    share = 0.8 if depth < 6 else 0.3
+    # Schemas of custom resources contain schemas.
+    share = 0.8 if depth < 6 else 0.3 if depth < 9 else 0.0
     return {name: generated(field, random, depth + 1) for name, field in schema.properties.items() if random.random() < share}
 
 

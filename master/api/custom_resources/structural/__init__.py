@@ -1,0 +1,1 @@
+"""Structural schemas at work. All functions take a schema as JSON (JSONSchemaProps) that `definition` has accepted."""
