@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import uvloop
 from lightkube.core.resource import Resource
-from lightkube.resources.core_v1 import Node, Pod
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Node, Pod, ServiceAccount
 
 from bench.report import machine, table
 from master.api.bootstrap import bootstrap
@@ -133,6 +134,7 @@ async def _run(case: Case, nodes: int, pods: int, folder: Path) -> tuple[float, 
         await registry.open()
         await bootstrap(registry, settings)
         client, informers = LocalClient(registry), Informers(registry)
+        await client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
         await _create(client, [_node(number) for number in range(nodes)])
         await _create(client, [_pod(number, case) for number in range(pods)])
         scheduler, bound = Scheduler(client, informers), _Bound(pods)

@@ -43,6 +43,7 @@ from master.controllers import ControllerContext, ControllerSettings, SystemCloc
 from master.fleet.epoch import next_epoch
 from master.fleet.fleet import Fleet, FleetSettings
 from master.fleet.join import JoinSettings, NodeJoiner
+from master.fleet.pod_tokens import PodTokenSettings
 from master.fleet.publisher import ClusterOrder
 from master.host import default_address, host_names
 from master.informer import Informers
@@ -152,6 +153,7 @@ class Master:
             client,
             informers,
             signer=Signer(pki.signing_key),
+            keys=pki.service_account_keys,
             topics=topics,
             settings=self._fleet_settings(pki, epoch),
         )
@@ -211,6 +213,7 @@ class Master:
             port=settings.listen.port,
             advertise_address=_endpoint_address(settings.advertise_address),
             service_cidr=settings.network.service_cidr,
+            service_account_max_token_seconds=settings.service_account_max_token_seconds,
             service_account_issuer=f"https://kubernetes.default.svc.{settings.network.cluster_domain}",
             node_port_first=settings.network.node_port_first,
             node_port_last=settings.network.node_port_last,
@@ -231,6 +234,9 @@ class Master:
         return FleetSettings(
             identity=host_names()[0],
             epoch=epoch,
+            tokens=PodTokenSettings(
+                issuer=self._api_settings().service_account_issuer, max_age=settings.pod_token_max_age_seconds
+            ),
             broker=BrokerEndpoint(
                 host=host,
                 port=port,

@@ -95,6 +95,10 @@ class MasterSettings(Settings, frozen=True):
     #: How long an Event is kept after it was seen last (kube-apiserver's --event-ttl).
     event_ttl_seconds: Positive = 3600.0
     audit: AuditSettings = AuditSettings()
+    #: The age at which a pod's service account token is replaced at the latest; before that at 80 % of its life.
+    pod_token_max_age_seconds: Annotated[float, msgspec.Meta(ge=5)] = 24 * 3600.0
+    #: The longest life of a service account token on request; 0: no bound but Kubernetes' 2^32 seconds.
+    service_account_max_token_seconds: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     @property
     def data_path(self) -> Path:

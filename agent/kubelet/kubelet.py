@@ -143,6 +143,11 @@ class Kubelet:
         if change.resource == "pods":
             self._pod_changed(change.name)
             return
+        if not change.namespace:
+            # A pod's own tokens are named by its uid (proto.pod_tokens).
+            if (owner := self._workers.get(change.name)) is not None:
+                owner.objects_changed()
+            return
         for worker in self._workers.values():
             if identity(worker.pod).namespace == change.namespace:
                 worker.objects_changed()

@@ -23,10 +23,11 @@ _DATA = "..data"
 
 @dataclass(frozen=True, slots=True)
 class VolumeFile:
-    """A file's bytes (never shown in logs) and permission bits."""
+    """A file's bytes (never shown in logs), permission bits, and its user where that is not root."""
 
     data: bytes
     mode: int
+    owner: int | None = None
 
 
 def write(directory: Path, files: Mapping[str, VolumeFile], *, group: int | None) -> bool:
@@ -46,8 +47,8 @@ def write(directory: Path, files: Mapping[str, VolumeFile], *, group: int | None
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.data)
         # The mode is set after the owner: chown clears some bits.
-        if group is not None:
-            os.chown(target, -1, group)
+        if group is not None or file.owner is not None:
+            os.chown(target, -1 if file.owner is None else file.owner, -1 if group is None else group)
         target.chmod(_mode(file, group))
     old = os.readlink(present) if present.is_symlink() else None
     swap = directory / "..data_tmp"
@@ -77,6 +78,8 @@ def _same(present: Path, files: Mapping[str, VolumeFile], group: int | None) -> 
         return False
     for path, file in files.items():
         status = (present / path).stat()
+        if file.owner is not None and status.st_uid != file.owner:
+            return False
         if status.st_mode & 0o7777 != _mode(file, group) or (present / path).read_bytes() != file.data:
             return False
     return True

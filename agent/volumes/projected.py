@@ -1,6 +1,6 @@
 """Several sources in one directory, in memory. https://kubernetes.io/docs/concepts/storage/projected-volumes/
 
-serviceAccountToken and clusterTrustBundle need the API's token service, which this node cannot ask yet: MountFailed.
+Service account tokens come from the master by themselves, and new ones before they end. clusterTrustBundle: MountFailed.
 """
 
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.volumes.atomic_writer import VolumeFile, write
 from agent.volumes.memory_directory import memory_directory
 from agent.volumes.protocol import MountFailed, VolumeContext
-from agent.volumes.sources import config_map_files, downward_files, secret_files
+from agent.volumes.sources import config_map_files, downward_files, secret_files, token_files
 
 
 class ProjectedVolume:
@@ -32,7 +32,7 @@ class ProjectedVolume:
             elif source.downwardAPI is not None:
                 files |= downward_files(context, source.downwardAPI.items, mode=mode)
             elif source.serviceAccountToken is not None:
-                raise MountFailed("projected serviceAccountToken volumes are not supported by this node yet")
+                files |= token_files(context, source.serviceAccountToken, mode=mode)
             else:
                 raise MountFailed("the projected volume has a source that this node does not know")
         memory_directory(context.directory)

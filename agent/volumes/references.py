@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lightkube.models.core_v1 import ConfigMap, Secret
 
 from agent.desired import DesiredState
+from proto.pod_tokens import TYPE, token_key
 
 
 class ObjectMissing(Exception):
@@ -38,6 +39,17 @@ class References:
         if found is None and not optional:
             raise ObjectMissing("secret", name)
         return found
+
+
+def service_account_token(references: References, pod_uid: str, audience: str, seconds: int) -> bytes:
+    """The token that the master made for a pod. Raises ObjectMissing when it did not come (yet)."""
+    # Without a namespace: no Secret of the API can be called so.
+    found = references.desired.secrets.get(("", pod_uid))
+    data = secret_data(found if found is not None and found.type == TYPE else None)
+    token = data.get(token_key(audience, seconds))
+    if token is None:
+        raise ObjectMissing("service account token for audience", audience)
+    return token
 
 
 def config_map_data(found: ConfigMap | None) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from master.fleet.leases import Leases
 from master.fleet.liveness import Liveness
 from master.fleet.node_events import NodeEvents
 from master.fleet.nodes import NodeWriter
+from master.fleet.pod_tokens import PodTokens, PodTokenSettings
 from master.fleet.pods import PodWriter
 from master.fleet.publisher import ClusterOrder, Publisher
 from master.fleet.rejections import Rejections
@@ -22,6 +23,7 @@ from master.fleet.returns import Returns
 from master.fleet.streams import FleetStreams
 from master.fleet.view import FleetView
 from master.informer.informer import Informers
+from master.pki.service_account.keys import ServiceAccountKeys
 from proto.messages import Message
 from proto.mqtt_session import BrokerEndpoint, Session, SessionLimits, SessionLost, connect
 from proto.signing import Signer
@@ -44,18 +46,26 @@ class FleetSettings:
     epoch: int
     broker: BrokerEndpoint
     cluster: ClusterOrder
+    tokens: PodTokenSettings
 
 
 class Fleet:
     """See the module. `liveness` is the controllers' NodeHeartbeats, `streams` the API's NodeStreams."""
 
     def __init__(
-        self, client: Client, informers: Informers, *, signer: Signer, topics: Topics, settings: FleetSettings
+        self,
+        client: Client,
+        informers: Informers,
+        *,
+        signer: Signer,
+        keys: ServiceAccountKeys,
+        topics: Topics,
+        settings: FleetSettings,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self.liveness = Liveness()
-        self._view = FleetView(informers)
+        self._view = FleetView(informers, PodTokens(informers, keys, settings.tokens))
         self._recorder = EventRecorder(client, "wherry-fleet")
         self._publisher = Publisher(
             self._view,

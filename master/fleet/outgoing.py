@@ -174,13 +174,16 @@ class Outgoing:
         known = sent is not None and not sent.removed and sent.uid == wanted.uid
         if known and sent is not None and sent.on_broker and sent.version == wanted.version:
             return None
-        value = trim(wanted.resource, wanted.object)
+        found = wanted.load()
+        value = trim(wanted.resource, found)
+        if known and sent is not None and sent.version == wanted.version:
+            return Order(topic, sent, value, origin=found)
         digest = hashlib.blake2b(
             msgspec.json.encode(value), digest_size=16, key=self.sealing if wanted.resource == "secrets" else b""
         ).digest()
         if known and sent is not None and sent.digest == digest:
             sent.version = wanted.version
-            return None if sent.on_broker else Order(topic, sent, value, origin=wanted.object)
+            return None if sent.on_broker else Order(topic, sent, value, origin=found)
         revision = wanted.version
         before = 0
         if sent is not None:
@@ -190,4 +193,4 @@ class Outgoing:
             wanted.resource, wanted.namespace, wanted.name, wanted.uid, revision, digest, wanted.version, before=before
         )
         self.sent[topic] = sent
-        return Order(topic, sent, value, origin=wanted.object)
+        return Order(topic, sent, value, origin=found)

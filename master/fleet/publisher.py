@@ -36,6 +36,8 @@ _WORKERS = 8
 _SWEEP_SECONDS = 30.0
 #: Orders that are made and signed before others get their turn on the event loop.
 _BATCH = 64
+#: Seconds between two looks at a reader for the tokens of its pods, at least.
+_MIN_ROTATION_SECONDS = 1.0
 _TOO_LARGE = f"Nodes are not told: the object exceeds the limit of {MAX_ENVELOPE_BYTES} bytes"
 _SHARED_RESOURCES = frozenset(("services", "endpointslices", "nodes"))
 
@@ -170,6 +172,9 @@ class Publisher:
                 group.create_task(self._send_order(session, order, outgoing.sealing))
                 if number % _BATCH == _BATCH - 1:
                     await asyncio.sleep(0)
+        due = self._view.due(reader)
+        if due is not None:
+            self._queue.add_after(reader, max(due, _MIN_ROTATION_SECONDS))
         index = outgoing.index(again=inventory is not None)
         if index is not None:
             message, revision = index

@@ -11,6 +11,7 @@ from lightkube.core.resource import Resource
 from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
+from master.fleet.pod_tokens import PodTokens
 from master.fleet.references import Reference, references
 from master.informer.informer import Informer, Informers
 
@@ -25,14 +26,17 @@ _BY_REFERENCE = "fleet/reference"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One object that a reader must have. `version` is its resourceVersion."""
+    """One object that a reader must have. `version` is its resourceVersion; another content has a higher one.
+
+    `load` gives the object: pods' tokens are only made when they are sent.
+    """
 
     resource: str
     namespace: str
     name: str
     uid: str
     version: int
-    object: Resource
+    load: Callable[[], Resource]
 
     @property
     def topic_name(self) -> str:
@@ -43,7 +47,8 @@ class Wanted:
 class FleetView:
     """The informers that the fleet reads. Make it before they run, so that they fill together."""
 
-    def __init__(self, informers: Informers) -> None:
+    def __init__(self, informers: Informers, tokens: PodTokens) -> None:
+        self._tokens = tokens
         self._pods = informers.of(Pod)
         self._nodes = informers.of(Node)
         self._config_maps = informers.of(ConfigMap)
@@ -57,6 +62,7 @@ class FleetView:
         """Wait until everything is known: before that, what is absent means nothing."""
         for informer in self._all():
             await informer.synced()
+        await self._tokens.synced()
 
     def node(self, name: str) -> Node | None:
         return self._nodes.get("", name)
@@ -82,15 +88,28 @@ class FleetView:
             for node in self._nodes.list():
                 yield _wanted("nodes", node)
             return
+        # What a pod needs goes before it: then it is there when the pod starts.
+        pods = self.pods_of(reader)
         needed: set[Reference] = set()
-        for pod in self.pods_of(reader):
-            yield _wanted("pods", pod)
+        for pod in pods:
             needed |= references(pod)
         for reference in sorted(needed, key=str):
             informer: Informer[Any] = self._config_maps if reference.resource == "configmaps" else self._secrets
             found = informer.get(reference.namespace, reference.name)
             if found is not None:
                 yield _wanted(reference.resource, found)
+        for pod in pods:
+            tokens = self._tokens.of(pod)
+            if tokens is not None and pod.metadata is not None:
+                uid = pod.metadata.uid or ""
+                yield Wanted("secrets", "", uid, uid, tokens.version, tokens.load)
+        for pod in pods:
+            yield _wanted("pods", pod)
+
+    def due(self, reader: str) -> float | None:
+        """Seconds until the reader's pods need other tokens; None when they need none."""
+        left = [due for pod in self.pods_of(reader) if (due := self._tokens.due(pod)) is not None]
+        return min(left, default=None)
 
     def on_node(self, handler: Callable[[Node | None, Node | None], None]) -> None:
         """`handler` is called with each node's old and new object."""
@@ -127,6 +146,7 @@ class FleetView:
         self._config_maps.add_handler(referenced("configmaps"))
         self._secrets.add_handler(referenced("secrets"))
         self._services.add_handler(shared)
+        self._tokens.on_change(mark)
         self._slices.add_handler(shared)
 
     def _all(self) -> tuple[Informer[Any], ...]:
@@ -136,7 +156,7 @@ class FleetView:
 def _wanted(resource: str, obj: Resource) -> Wanted:
     metadata = cast(Any, obj).metadata
     return Wanted(
-        resource, metadata.namespace or "", metadata.name, metadata.uid or "", int(metadata.resourceVersion or 0), obj
+        resource, metadata.namespace or "", metadata.name, metadata.uid or "", int(metadata.resourceVersion or 0), lambda: obj
     )
 
 

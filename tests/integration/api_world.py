@@ -1,4 +1,7 @@
-"""A real API server for tests: SQLite, watch cache, registry, TLS on a free port, users' certificates; no nodes."""
+"""A real API server for tests: SQLite, watch cache, registry, TLS on a free port, users' certificates; no nodes.
+
+Of the controllers it runs the one without which no pod is admitted: each namespace gets its account `default`.
+"""
 
 import asyncio
 import os
@@ -21,7 +24,12 @@ from master.api.http.protocols import Joiner, StreamingHandler
 from master.api.http.server import ApiServer
 from master.api.registry.registry import Registry
 from master.api.settings import ApiSettings
+from master.client.events import EventRecorder
+from master.client.local import LocalClient
 from master.client.streams import NodeStreams
+from master.controllers.context import ControllerContext, ControllerSettings, SystemClock
+from master.controllers.service_account import ServiceAccountController
+from master.informer import Informers
 from master.pki.authority import Authority, generate_key, key_to_pem
 from master.pki.kubeconfig import render
 from master.pki.service_account.keys import ServiceAccountKeys
@@ -173,6 +181,9 @@ async def api_world(
             )
             server = build_server(registry, settings, parts)
             running.append(tasks.create_task(server.run()))
+            informers = Informers(registry)
+            accounts = ServiceAccountController(_controller_context(registry, informers))
+            running += [tasks.create_task(informers.run()), tasks.create_task(accounts.run())]
             await server.started.wait()
             try:
                 yield ApiWorld(folder, authority, server, registry)
@@ -181,6 +192,29 @@ async def api_world(
                     task.cancel()
     finally:
         await store.close()
+
+
+class _NoNodes:
+    """NodeHeartbeats of a cluster without nodes."""
+
+    def last_seen(self, node: str) -> float | None:
+        return None
+
+    def suspected(self, node: str) -> float | None:
+        return None
+
+
+def _controller_context(registry: Registry, informers: Informers) -> ControllerContext:
+    client = LocalClient(registry)
+    return ControllerContext(
+        client=client,
+        informers=informers,
+        kinds=(),
+        recorder=lambda component: EventRecorder(client, component),
+        clock=SystemClock(),
+        heartbeats=_NoNodes(),
+        settings=ControllerSettings(ca_certificate=""),
+    )
 
 
 def _service_account_key(folder: Path) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 from lightkube.models.core_v1 import NodeSpec
-from lightkube.resources.core_v1 import Event, Node, Pod
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import Event, Node, Pod, ServiceAccount
 
 from master.api.bootstrap import bootstrap
 from master.api.build import build_registry
@@ -36,6 +37,7 @@ async def client(tmp_path: Path) -> AsyncIterator[LocalClient]:
         await registry.open()
         await bootstrap(registry, ApiSettings())
         client = LocalClient(registry)
+        await client.create(ServiceAccount(metadata=ObjectMeta(name="default", namespace="default")))
         informers = Informers(registry)
         scheduler = Scheduler(client, informers)
         running += [tasks.create_task(informers.run()), tasks.create_task(scheduler.run())]

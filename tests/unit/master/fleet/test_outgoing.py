@@ -17,17 +17,17 @@ def _pod(uid: str = "u1", version: int = 5, image: str = "a:1", phase: str = "")
         spec=PodSpec(containers=[Container(name="c", image=image)]),
         status=PodStatus(phase=phase or None),
     )
-    return Wanted("pods", "ns", "p", uid, version, pod)
+    return Wanted("pods", "ns", "p", uid, version, lambda: pod)
 
 
 def _config_map(version: int = 7) -> Wanted:
     found = ConfigMap(metadata=ObjectMeta(name="cm", namespace="ns", uid="c1", resourceVersion=str(version)), data={"a": "b"})
-    return Wanted("configmaps", "ns", "cm", "c1", version, found)
+    return Wanted("configmaps", "ns", "cm", "c1", version, lambda: found)
 
 
 def _secret(version: int = 9) -> Wanted:
     found = Secret(metadata=ObjectMeta(name="s", namespace="ns", uid="s1", resourceVersion=str(version)), data={"a": "Yg=="})
-    return Wanted("secrets", "ns", "s", "s1", version, found)
+    return Wanted("secrets", "ns", "s", "s1", version, lambda: found)
 
 
 def test_an_order_is_sent_once() -> None:

@@ -16,10 +16,10 @@ NAMESPACES = ResourceRef("", "v1", "namespaces")
 
 
 class Objects:
-    """An ObjectReader of what the test says is there."""
+    """An ObjectReader of what the test says is there; every namespace has its account `default`."""
 
     def __init__(self, *names: str, terminating: str = "") -> None:
-        self._names = names
+        self._names = (*names, "serviceaccounts/default")
         self._terminating = terminating
 
     async def read(self, group: str, plural: str, namespace: str, name: str) -> Json | None:
