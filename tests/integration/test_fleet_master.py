@@ -110,7 +110,8 @@ async def test_a_pod_goes_down_with_what_it_refers_to_and_its_status_comes_up(tm
         uid = created["metadata"]["uid"]
 
         await eventually(lambda: uid in node.desired.pods and node.desired.secrets)
-        assert set(node.desired.config_maps) == {("default", "cm")}
+        assert set(node.desired.config_maps) == {("default", "cm"), ("default", "kube-root-ca.crt")}
+        (token,) = (node.desired.secrets["", uid].data or {}).values()
         assert node.desired.secrets["default", "s"].data == {"p": secret}
 
         ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
@@ -130,7 +131,9 @@ async def test_a_pod_goes_down_with_what_it_refers_to_and_its_status_comes_up(tm
         lease = await until(api, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", lambda one: one["items"])
         assert lease["items"][0]["spec"]["holderIdentity"] == "n1"
     for file in (master.folder / "data" / "broker").rglob("*"):
-        assert secret.encode() not in file.read_bytes()
+        content = file.read_bytes()
+        assert secret.encode() not in content
+        assert base64.b64decode(token).split(b".")[2] not in content
 
 
 async def test_a_node_cannot_speak_for_anothers_pod(tmp_path: Path) -> None:
