@@ -214,3 +214,35 @@ async def test_a_list_of_one_name_counts_as_that_name(world: ApiWorld) -> None:
     await world.ok("create", "configmap", "d", "-n", "team")
     refused = await said(world, "jane", "delete", "--raw", "/api/v1/namespaces/team/configmaps?fieldSelector=metadata.name=d")
     assert "cannot deletecollection" in refused
+
+
+async def test_reading_opens_no_connection_into_a_pod(world: ApiWorld) -> None:
+    """A WebSocket begins with a GET: `get` alone must not be enough for it."""
+    await world.ok("create", "role", "read", "--verb=get,list,watch", "--resource=pods,pods/exec,pods/attach", "-n", "team")
+    await world.ok("create", "rolebinding", "read", "--role=read", "--user=reader", "-n", "team")
+    await world.ok("run", "p", "--image=i", "-n", "team")
+    async with world.http(world.user("reader")) as http:
+        for stream in ("exec", "attach"):
+            async with http.get(f"/api/v1/namespaces/team/pods/p/{stream}?command=sh") as response:
+                message = (await response.json())["message"]
+            assert f'User "reader" cannot create resource "pods/{stream}" in API group ""' in message
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_reviews_are_created_like_objects(world: ApiWorld, version: str) -> None:
+    def review(kind: str, **spec: object) -> str:
+        metadata = {"namespace": "team"} if kind.startswith("Local") else {}
+        return json.dumps({"apiVersion": "authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec})
+
+    secrets = {"verb": "get", "resource": "secrets", "namespace": "team"}
+    create = ("create", "--validate=false", "-f", "-", "-o", "jsonpath={.status.allowed} {.status.reason}")
+    asked = review("SubjectAccessReview", user="editor", resourceAttributes=secrets)
+    assert await world.ok(*create, version=version, stdin=asked) == (
+        'true RBAC: allowed by RoleBinding "edit/team" of ClusterRole "edit" to User "editor"'
+    )
+    local = review("LocalSubjectAccessReview", user="viewer", resourceAttributes=secrets)
+    assert await said(world, "owner", *create, version=version, stdin=local) == "false"
+    assert "cannot create resource" in await said(world, "viewer", *create, version=version, stdin=local)
+    wrong = review("SubjectAccessReview", user="x")
+    refused = await world.kubectl(*create, version=version, stdin=wrong)
+    assert "exactly one of nonResourceAttributes or resourceAttributes must be specified" in refused.err

@@ -102,7 +102,7 @@ class Resources:
                 raise _no_streams()
             return await self._proxy.respond(request, info)
         if info.subresource in STREAMING:
-            return await self._stream(request, info)
+            return await self._stream(request, info, user)
         if not info.subresource and info.verb not in kind.verbs:
             raise method_not_allowed()
         match info.verb:
@@ -343,9 +343,12 @@ class Resources:
             raise _no_streams()
         return await self._logs.respond(request, pod, secrets.token_hex(16))
 
-    async def _stream(self, request: web.Request, info: RequestInfo) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
         if info.verb not in ("get", "create"):
             raise method_not_allowed()
+        if info.verb == "get":
+            # A WebSocket begins with a GET, and is no less than the POST of other clients: who may only read opens none.
+            self._registry.authorization.check(replace(info.attributes(user), verb="create"))
         pod = decode(await self._registry.get(info.ref, info.namespace, info.name))
         if self._streaming is None:
             raise _no_streams()

@@ -149,8 +149,12 @@ class RbacIndex:
         self.arranged += 1
         given: list[tuple[PolicyRule, Decision]] = []
         errors: list[str] = []
+        seen: set[RoleRef] = set()
         for name in sorted(held.bindings):
             binding, subject = held.bindings[name]
+            if binding.role_ref in seen:  # a role gives no more for being given twice
+                continue
+            seen.add(binding.role_ref)
             try:
                 rules = self.role_rules(binding.role_ref, binding.namespace)
             except RoleNotFound as error:
