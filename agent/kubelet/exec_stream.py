@@ -42,7 +42,7 @@ async def run_command(runtime: Streams, state: ContainerState, options: Mapping[
     try:
         async with running:
             await stream.write(_STDOUT, b"")
-            await _carry(running, options, stream, resize)
+            await _carry(running, options, stream, resize, ends=True)
             code = await running.exit_code() if not stream.closed else 0
     except RuntimeFailure as error:
         message = f"Internal error occurred: error executing command in container: {error}"
@@ -70,12 +70,13 @@ async def attach(runtime: Streams, state: ContainerState, options: Mapping[str, 
 
     async with await runtime.attach(state.id, stdin=bool(options.get("stdin")), tty=state.tty) as terminal:
         await stream.write(_STDOUT, b"")
-        await _carry(terminal, options, stream, resize)
+        # Without stdinOnce the container goes on reading from whoever comes next, and this client goes on listening.
+        await _carry(terminal, options, stream, resize, ends=state.stdin_once and not state.tty)
     await _status(stream, {"status": "Success"})
 
 
-async def _carry(terminal: Terminal, options: Mapping[str, Any], stream: Stream, resize: Resize) -> None:
-    """Both directions, until the output ends or the other side leaves."""
+async def _carry(terminal: Terminal, options: Mapping[str, Any], stream: Stream, resize: Resize, *, ends: bool) -> None:
+    """Both directions, until the output ends or the other side leaves. `ends`: standard input ends with the client's."""
 
     async def out() -> None:
         async for channel, piece in terminal.output():
@@ -88,7 +89,7 @@ async def _carry(terminal: Terminal, options: Mapping[str, Any], stream: Stream,
             if frame.channel == _STDIN:
                 if frame.data:
                     await terminal.write(frame.data)
-                if frame.eof:
+                if frame.eof and ends:
                     await terminal.close_stdin()
             elif frame.channel == _RESIZE and frame.data:
                 size = _size(frame.data)

@@ -5,7 +5,7 @@ Written as the API's own JSON (POST /containers/create, 1.41): docker-py's build
 
 from typing import Any
 
-from agent.runtime.spec import ContainerSpec, SandboxSpec, Security
+from agent.runtime.spec import ContainerSpec, Mount, SandboxSpec, Security
 
 _LOG_DRIVER = "json-file"
 #: What containerd's CRI masks in /proc besides Docker's own; only the switch matters to Docker.
@@ -62,7 +62,7 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
                 "Source": mount.source,
                 "Target": mount.target,
                 "ReadOnly": mount.read_only,
-                "BindOptions": {"Propagation": mount.propagation},
+                **_propagation(mount),
             }
             for mount in spec.mounts
         ],
@@ -107,6 +107,11 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
     if spec.security.user:
         config["User"] = spec.security.user
     return config
+
+
+def _propagation(mount: Mount) -> dict[str, Any]:
+    """rprivate is Docker's default too; said outright it is refused for a folder that holds the engine's own ("/")."""
+    return {} if mount.propagation == "rprivate" else {"BindOptions": {"Propagation": mount.propagation}}
 
 
 def _security(security: Security) -> dict[str, Any]:

@@ -165,4 +165,5 @@ def _state(raw: dict[str, Any]) -> ContainerState:
         pid=int(state.get("Pid") or 0),
         ips=ips,
         tty=bool(config.get("Tty")),
+        stdin_once=bool(config.get("StdinOnce")),
     )

@@ -141,6 +141,8 @@ class ContainerState:
     #: Addresses on the pod network; empty for one with the host's network.
     ips: tuple[str, ...] = ()
     tty: bool = False
+    #: Standard input ends with the first client that attaches to it.
+    stdin_once: bool = False
 
     @property
     def running(self) -> bool:

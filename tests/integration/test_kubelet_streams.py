@@ -77,6 +77,22 @@ async def test_a_node_proxy_reaches_the_agents_own_server(node: Node) -> None:
         assert (output, closed.get("error", "")) == (b"own", "")
 
 
+async def test_attach_goes_on_listening_when_its_input_ends(node: Node) -> None:
+    command = ["/bin/sh", "-c", "read a; sleep 0.5; echo got $a; read b; echo then $b"]
+    once = node.pod("once", {"command": command, "stdin": True, "stdinOnce": True}, restartPolicy="Never")
+    open_ = node.pod("open", {"command": command, "stdin": True}, restartPolicy="Never")
+    for manifest in (once, open_):
+        node.order(manifest)
+        await node.until_ready(manifest["metadata"]["name"])
+    output, [status], _ = await node.stream("attach", once, stdin=True, input=[b"x\n"])
+    assert (output, status["status"]) == (b"got x\nthen\n", "Success"), "with stdinOnce its input ends too"
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(node.stream("attach", open_, stdin=True, input=[b"x\n"]))
+        await asyncio.sleep(1)
+        await node.stream("attach", open_, stdin=True, input=[b"y\n"])
+    assert first.result()[0] == b"got x\nthen y\n", "without it the next client goes on"
+
+
 async def test_a_terminal_is_one(node: Node) -> None:
     manifest = node.pod("tty", {"command": ["/bin/sleep", "1000"]})
     node.order(manifest)
