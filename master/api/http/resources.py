@@ -23,6 +23,7 @@ from master.api.http.write_query import WriteQuery
 from master.api.http.write_query import parse as parse_query
 from master.api.http.writes import Writes
 from master.api.kinds.kind import Kind
+from master.api.registry.evictions import Evictions
 from master.api.registry.listing import ListQuery
 from master.api.registry.registry import Registry, delete_options
 from master.api.registry.selection import Selection
@@ -67,6 +68,7 @@ class Resources:
         proxy: ProxyHandler | None,
     ) -> None:
         self._registry = registry
+        self._evictions = Evictions(registry)
         self._settings = settings
         self._writes = writes
         self._logs = logs
@@ -185,7 +187,7 @@ class Resources:
         if info.subresource == "eviction":
             checked = check.check(EVICTION, body)
             self._checked_delete_options(checked.get("deleteOptions") or {})
-            raw = await self._writes.finish(registry.evict(info.ref, info.namespace, info.name, checked, options))
+            raw = await self._writes.finish(self._evictions.evict(info.namespace, info.name, checked, options))
         elif info.subresource == "binding":
             raw = await self._writes.finish(
                 registry.update(info.ref, info.namespace, info.name, body, options, subresource="binding")

@@ -377,15 +377,6 @@ class Registry:
                     raise
         return page
 
-    async def evict(
-        self, resource: ResourceRef, namespace: str, name: str, body: Json, options: WriteOptions = IN_PROCESS
-    ) -> bytes:
-        """pods/eviction: delete a pod as its (checked) Eviction says. PodDisruptionBudgets are not served yet."""
-        check_name(name, body.get("metadata") or {})
-        wanted = delete_options(body.get("deleteOptions") or {}, dry_run=options.dry_run)
-        await self.delete(resource, namespace, name, wanted, user=options.user, warn=options.warn)
-        return encode({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
-
     async def admit(
         self, resource: ResourceRef, namespace: str, name: str, obj: Json, options: WriteOptions, *, subresource: str
     ) -> None:
