@@ -185,6 +185,8 @@ async def api_world(
             accounts = ServiceAccountController(_controller_context(registry, informers))
             running += [tasks.create_task(informers.run()), tasks.create_task(accounts.run())]
             await server.started.wait()
+            while await registry.storage.read("", "serviceaccounts", "default", "default") is None:
+                await asyncio.sleep(0.01)
             try:
                 yield ApiWorld(folder, authority, server, registry)
             finally:
