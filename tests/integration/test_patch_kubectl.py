@@ -1,26 +1,30 @@
-"""Strategic merge, compared with `kubectl patch --local --type=strategic` on generated pods and deployments."""
+"""Patches of every type, compared with `kubectl patch --local` on generated pods and deployments."""
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from master.api.patch.json_patch import apply_json_patch
+from master.api.patch.merge_patch import apply_merge_patch
 from master.api.patch.strategic_merge import apply_strategic_merge
 from master.api.schema.schemas import Schemas
+from master.client.errors import StatusError
 
 Json = dict[str, Any]
 
 POD = "io.k8s.api.core.v1.Pod"
 DEPLOYMENT = "io.k8s.api.apps.v1.Deployment"
 SCHEMAS = Schemas([POD, DEPLOYMENT])
-KUBECTL = shutil.which("kubectl") or ""
-
-pytestmark = pytest.mark.skipif(not KUBECTL, reason="kubectl is not installed")
+#: Older ones leave directives in what they add.
+KUBECTL = Path(os.path.realpath(shutil.which("kubectl") or "/usr/bin/kubectl")).with_name("kubectl.1.33")
 
 _NAMES = st.lists(st.sampled_from("abcde"), unique=True, max_size=4)
 _VALUE = st.sampled_from(["x", "y", "z"])
@@ -60,7 +64,7 @@ _POD_SPEC = st.fixed_dictionaries(
     },
 )
 _FINALIZERS = st.lists(st.sampled_from(["a/a", "b/b", "c/c", "d/d"]), unique=True, max_size=4)
-_METADATA = st.fixed_dictionaries({"name": st.just("x")}, optional={"finalizers": _FINALIZERS})
+_METADATA: st.SearchStrategy[Json] = st.fixed_dictionaries({}, optional={"finalizers": _FINALIZERS})
 
 _CONTAINER_PATCH = st.fixed_dictionaries(
     {},
@@ -108,61 +112,147 @@ def _metadata_patch(draw: st.DrawFn) -> Json:
     return {"$deleteFromPrimitiveList/finalizers": draw(_FINALIZERS)}
 
 
-def _kubectl_patch(folder: Path, document: Json, patch: Json) -> Json | None:
-    """What kubectl makes of it; None when it refuses."""
-    manifest = folder / "object.json"
-    manifest.write_text(json.dumps(document))
-    command = [KUBECTL, "patch", "--local", "-f", str(manifest), "--type=strategic", "-p", json.dumps(patch), "-o", "json"]
+def _kubectl_patch(folder: Path, documents: list[Json], patch: Any, patch_type: str) -> list[Json] | None:
+    """What kubectl makes of each of the objects with the same patch; None when it refuses one for a reason."""
+    manifest = folder / "objects.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
+    command = [
+        str(KUBECTL),
+        "patch",
+        "--local",
+        "-f",
+        str(manifest),
+        f"--type={patch_type}",
+        "-p",
+        json.dumps(patch),
+        "-o",
+        "json",
+    ]
     done = subprocess.run(command, capture_output=True, timeout=30, check=False, env={"HOME": str(folder), "PATH": ""})
+    # That two empty lists have no order is the one thing which the API does not refuse.
+    assume(b"no elements in any of the given slices" not in done.stderr)
     if done.returncode:
         return None
-    result: Json = json.loads(done.stdout)
-    return result
+    found: list[Json] = []
+    text, decoder = done.stdout.decode().strip(), json.JSONDecoder()
+    while text:
+        value, end = decoder.raw_decode(text)
+        found.extend(value["items"] if value["kind"] == "List" else [value])
+        text = text[end:].strip()
+    return found
 
 
 def _stored(value: Any) -> Any:
-    """What Go's types keep of it: no emptied map or list. kubectl leaves directives in what it adds as a whole; the decoder
-    drops those, and we carry them out.
-    """
+    """What Go's types keep of it: no emptied map or list, and no directive where it means nothing."""
     if isinstance(value, dict):
         cleaned = {key: _stored(item) for key, item in value.items() if not key.startswith("$")}
         return {key: item for key, item in cleaned.items() if item not in ([], {}, None)}
-    if isinstance(value, list):
-        return [_stored(item) for item in value if not (isinstance(item, dict) and "$patch" in item)]
-    return value
+    return [_stored(item) for item in value] if isinstance(value, list) else value
 
 
-def _assert_same(folder: Path, document: Json, patch: Json, definition: str) -> None:
-    theirs = _kubectl_patch(folder, document, patch)
-    assume(theirs is not None)
-    ours = apply_strategic_merge(document, patch, definition=definition, schemas=SCHEMAS)
-    assert _stored(ours) == _stored(theirs)
+def _assert_same(folder: Path, documents: list[Json], patch: Any, apply: Callable[[Json], Any], patch_type: str) -> None:
+    for number, document in enumerate(documents):
+        document["metadata"]["name"] = f"x{number}"
+    theirs = _kubectl_patch(folder, documents, patch, patch_type)
+    if theirs is None:
+        assert any(_is_refused(apply, document) for document in documents), (documents, patch)
+        return
+    for document, expected in zip(documents, theirs, strict=True):
+        assert _stored(apply(document)) == _stored(expected), (document, patch)
 
 
-_SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+def _is_refused(apply: Callable[[Json], Any], document: Json) -> bool:
+    try:
+        apply(document)
+    except StatusError:
+        return True
+    return False
+
+
+def _strategic(definition: str, patch: Json) -> Callable[[Json], Json]:
+    return lambda document: apply_strategic_merge(document, patch, definition=definition, schemas=SCHEMAS)
+
+
+#: Without shrinking: a kubectl per step would take minutes; a failure shows the objects and the patch.
+_SETTINGS = settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
+
+
+def _pod(metadata: Json, spec: Json) -> Json:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+_PODS = st.lists(st.builds(_pod, _METADATA, _POD_SPEC), min_size=4, max_size=4)
 
 
 @_SETTINGS
-@given(metadata=_METADATA, spec=_POD_SPEC, metadata_patch=_metadata_patch(), spec_patch=_spec_patch())
+@given(pods=_PODS, metadata_patch=_metadata_patch(), spec_patch=_spec_patch())
 def test_pods_are_patched_as_kubectl_patches_them(
-    tmp_path_factory: pytest.TempPathFactory, metadata: Json, spec: Json, metadata_patch: Json, spec_patch: Json
+    tmp_path_factory: pytest.TempPathFactory, pods: list[Json], metadata_patch: Json, spec_patch: Json
 ) -> None:
-    document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    _assert_same(tmp_path_factory.mktemp("p"), document, {"metadata": metadata_patch, "spec": spec_patch}, POD)
+    patch = {"metadata": metadata_patch, "spec": spec_patch}
+    _assert_same(tmp_path_factory.mktemp("p"), pods, patch, _strategic(POD, patch), "strategic")
 
 
 @_SETTINGS
-@given(spec=_POD_SPEC, spec_patch=_spec_patch(), recreate=st.booleans())
+@given(specs=st.lists(_POD_SPEC, min_size=4, max_size=4), spec_patch=_spec_patch(), recreate=st.booleans())
 def test_deployments_are_patched_as_kubectl_patches_them(
-    tmp_path_factory: pytest.TempPathFactory, spec: Json, spec_patch: Json, recreate: bool
+    tmp_path_factory: pytest.TempPathFactory, specs: list[Json], spec_patch: Json, recreate: bool
 ) -> None:
-    document = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "x"},
-        "spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}, "template": {"spec": spec}},
-    }
+    documents: list[Json] = [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {},
+            "spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}, "template": {"spec": spec}},
+        }
+        for spec in specs
+    ]
     patch: Json = {"spec": {"template": {"spec": spec_patch}}}
     if recreate:
         patch["spec"]["strategy"] = {"$retainKeys": ["type"], "type": "Recreate"}
-    _assert_same(tmp_path_factory.mktemp("d"), document, patch, DEPLOYMENT)
+    _assert_same(tmp_path_factory.mktemp("d"), documents, patch, _strategic(DEPLOYMENT, patch), "strategic")
+
+
+_MERGE_SPEC: st.SearchStrategy[Json] = st.fixed_dictionaries(
+    {},
+    optional={
+        "containers": st.one_of(st.none(), _keyed_list(_CONTAINER)),
+        "nodeSelector": st.one_of(st.none(), st.dictionaries(st.sampled_from("pqr"), st.one_of(st.none(), _VALUE))),
+        "volumes": st.lists(st.fixed_dictionaries({"name": _VALUE, "emptyDir": st.one_of(st.none(), st.just({}))})),
+        "securityContext": st.fixed_dictionaries({}, optional={"runAsUser": st.one_of(st.none(), st.just(1))}),
+    },
+)
+
+
+@_SETTINGS
+@given(pods=_PODS, spec_patch=_MERGE_SPEC)
+def test_merge_patches_do_what_kubectl_does(
+    tmp_path_factory: pytest.TempPathFactory, pods: list[Json], spec_patch: Json
+) -> None:
+    patch = {"spec": spec_patch}
+    _assert_same(tmp_path_factory.mktemp("m"), pods, patch, lambda pod: apply_merge_patch(pod, patch), "merge")
+
+
+_STEP = st.sampled_from(["containers", "nodeSelector", "volumes", "p", "0", "1", "-1", "-", "01", "name", "env", "image", "x"])
+_POINTER = st.lists(_STEP, max_size=4).map(lambda steps: "".join(f"/{step}" for step in ["spec", *steps]))
+_NEW_VALUE = st.sampled_from([None, "s", {"name": "n"}, [{"name": "n"}], {"p": "q"}])
+_OPERATION = st.one_of(
+    st.fixed_dictionaries({"op": st.sampled_from(["add", "replace", "test"]), "path": _POINTER, "value": _NEW_VALUE}),
+    st.fixed_dictionaries({"op": st.just("remove"), "path": _POINTER}),
+    st.fixed_dictionaries({"op": st.sampled_from(["copy", "move"]), "path": _POINTER, "from": _POINTER}),
+)
+
+
+@settings(_SETTINGS, max_examples=60)
+@given(pod=_PODS, operations=st.lists(_OPERATION, min_size=1, max_size=2))
+def test_json_patches_do_what_kubectl_does(
+    tmp_path_factory: pytest.TempPathFactory, pod: list[Json], operations: list[Json]
+) -> None:
+    """One object at a time: kubectl stops at the first that it cannot patch."""
+    _assert_same(tmp_path_factory.mktemp("j"), pod[:1], operations, lambda pod: apply_json_patch(pod, operations), "json")

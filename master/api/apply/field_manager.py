@@ -116,6 +116,8 @@ def applied(target: Target, live: Json | None, config: Json, *, writer: Writer, 
         check(target.kind, config)
     except InvalidTyped as error:
         raise bad_request(f"failed to create typed patch object ({_named(config)}): {error}") from error
+    except RecursionError:
+        raise bad_request("the applied object is nested too deep") from None
     before, entries = _without_managed_fields(live)
     owners = _stored(entries)
     try:

@@ -26,6 +26,7 @@ class FieldValidation:
         self._kind = kind
         self._version = version
         self._duplicates = duplicates
+        self._found: Sequence[str] = ()
         self.warnings: Warnings = []
 
     @classmethod
@@ -53,6 +54,10 @@ class FieldValidation:
         """An object with its patch applied. Raises StatusError 400 or 422."""
         return self._checked(definition, body, patched=True)
 
+    def found_in_patch(self, wrong: Sequence[str]) -> None:
+        """What a strict reader finds in a JSON patch itself, in its words."""
+        self._found = wrong
+
     def found_in_config(self, repeated: Sequence[str]) -> None:
         """Keys that the body of an apply repeats. Raises StatusError 400 when that counts."""
         if self._mode == "Strict":
@@ -75,6 +80,7 @@ class FieldValidation:
         except TypeMismatch as error:
             raise self._refused(str(error)) from error
         messages = [f'unknown field "{path}"' for path in normalized.unknown_fields]
+        messages += self._found
         if self._duplicates:
             messages += [f'duplicate field "{path}"' for path in self._duplicates]
         if messages and self._mode == "Strict":

@@ -23,6 +23,7 @@ from master.api.http.write_query import WriteQuery
 from master.api.http.write_query import parse as parse_query
 from master.api.http.writes import Writes
 from master.api.kinds.kind import Kind
+from master.api.patch.json_patch import unknown_members
 from master.api.registry.evictions import Evictions
 from master.api.registry.listing import ListQuery
 from master.api.registry.registry import Registry, delete_options
@@ -227,6 +228,8 @@ class Resources:
         check = FieldValidation.of(
             request, self._registry.schemas, kind=kind.kind, version=kind.version, duplicates=decoded.duplicates
         )
+        if patch_type == "application/json-patch+json":
+            check.found_in_patch(unknown_members(patch))
         options = _options(request, user, query, check.check_patched)
         raw = await self._writes.finish(
             self._registry.patch(info.ref, info.namespace, info.name, patch_type, patch, options, subresource=info.subresource)

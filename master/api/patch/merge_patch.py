@@ -13,6 +13,8 @@ def apply_merge_patch(document: Any, patch: Any) -> Any:
 
 
 def _merge(target: Any, patch: Any) -> Any:
+    if isinstance(patch, list):
+        return [_without_nulls(item) for item in patch]
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -22,3 +24,10 @@ def _merge(target: Any, patch: Any) -> Any:
         else:
             result[key] = _merge(result.get(key), value)
     return result
+
+
+def _without_nulls(value: Any) -> Any:
+    """An item of a list that replaces another: as Kubernetes' library has it, no member of an object in it is null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

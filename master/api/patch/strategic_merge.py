@@ -53,11 +53,13 @@ class _Merge:
             elif isinstance(value, dict) and isinstance(result.get(key), dict):
                 field, below = self._field(schema, key)
                 replaces = field is not None and "replace" in field.strategies
-                result[key] = without_directives(value) if replaces else self.merge_map(result[key], value, below)
+                result[key] = _plain(value) if replaces else self.merge_map(result[key], value, below)
             elif isinstance(value, list) and isinstance(result.get(key), list):
                 result[key] = self._merge_list(result[key], value, self._field(schema, key)[0])
+            elif (added := _added(value)) is not _NOTHING:
+                result[key] = added
             else:
-                result[key] = without_directives(value)
+                result.pop(key, None)
         return result
 
     def _merge_ordered(self, result: Json, patch: Json, schema: Schema | None) -> set[str]:
@@ -80,7 +82,7 @@ class _Merge:
                     continue
                 merged = current
             elif current is None:
-                merged = without_directives(change)
+                merged = _added(change)
             else:
                 merged = self._merge_list(current, change, field)
             listed, server_only = partition(merged, order, merge_key)
@@ -90,7 +92,7 @@ class _Merge:
 
     def _merge_list(self, original: list[Any], patch: list[Any], field: Schema | None) -> list[Any]:
         if field is None or "merge" not in field.strategies:
-            return _list_without_directives(patch)
+            return [_plain(item) for item in patch]
         if not original and not patch:
             return original
         kinds = {type(item) for item in (*original, *patch)}
@@ -107,7 +109,7 @@ class _Merge:
             raise _unprocessable("cannot merge lists without merge key")
         original, patch, replaced = _special_elements(original, patch, merge_key)
         if replaced:
-            return _list_without_directives(patch)
+            return [_plain(item) for item in patch]
         below = self._schemas.resolved(field.items) if field.items is not None else None
         merged = self._merge_elements(original, patch, merge_key, below)
         listed, server_only = partition(merged, patch, merge_key)
@@ -123,7 +125,7 @@ class _Merge:
                     merged[index] = self.merge_map(existing, element, below)
                     break
             else:
-                merged.append(without_directives(element))
+                merged.append(_plain(element))
         return merged
 
     def _field(self, schema: Schema | None, key: str) -> tuple[Schema | None, Schema | None]:
@@ -136,25 +138,34 @@ class _Merge:
         return field, self._schemas.resolved(field)
 
 
-def without_directives(value: Any) -> Any:
-    """A part of a patch that meets nothing to merge with: its directives carried out or dropped, its nulls dropped."""
+class _Nothing:
+    """What is left of a part of a patch that was but a directive."""
+
+
+_NOTHING = _Nothing()
+
+
+def _added(value: Any) -> Any:
+    """A part of a patch where the original has nothing: what has a `$patch` is nothing to add, whatever it says."""
     if isinstance(value, dict):
         if _DIRECTIVE in value:
-            value = _replaced(value)
-        return {
-            key: without_directives(item)
-            for key, item in value.items()
-            if item is not None and not key.startswith((_SET_ORDER, _DELETE_FROM, _RETAIN_KEYS))
-        }
-    return _list_without_directives(value) if isinstance(value, list) else value
+            return _NOTHING
+        parts = {key: _added(item) for key, item in value.items() if item is not None and not _is_directive(key)}
+        return {key: item for key, item in parts.items() if item is not _NOTHING}
+    if isinstance(value, list):
+        return [added for item in value if (added := _added(item)) is not _NOTHING]
+    return value
 
 
-def _list_without_directives(items: list[Any]) -> list[Any]:
-    return [
-        without_directives(item)
-        for item in items
-        if not (isinstance(item, dict) and (item.get(_DIRECTIVE) == "delete" or item == {_DIRECTIVE: "replace"}))
-    ]
+def _plain(value: Any) -> Any:
+    """A part of a patch that is taken as it is: its directives mean nothing there, and Kubernetes' decoder drops them."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None and not _is_directive(key)}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_directive(key: str) -> bool:
+    return key.startswith("$") and key.startswith((_DIRECTIVE, _SET_ORDER, _DELETE_FROM, _RETAIN_KEYS))
 
 
 def _replaced(patch: Json) -> Json:

@@ -516,6 +516,12 @@ class Registry:
 
     def _patched(self, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
         # What they return may share parts with the view; normalizing copies it afterwards.
+        try:
+            return self._patched_as(definition, view, patch_type, body)
+        except RecursionError:
+            raise bad_request("the patch is nested too deep") from None
+
+    def _patched_as(self, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
         if patch_type == "application/json-patch+json":
             patched = apply_json_patch(view, body)
         elif patch_type == "application/merge-patch+json":

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.api.patch.json_patch import MAX_OPERATIONS, apply_json_patch
+from master.api.patch.json_patch import MAX_OPERATIONS, apply_json_patch, unknown_members
 from master.client.errors import StatusError
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=5),
     lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=4), below, max_size=4),
     max_leaves=12,
 )
@@ -33,6 +33,15 @@ _JSON = st.recursive(
         ({"a": 1}, [{"op": "replace", "path": "", "value": {"b": 2}}], {"b": 2}),
         ({"a": None}, [{"op": "test", "path": "/a", "value": None}], {"a": None}),
         ({"a": 1}, [{"op": "test", "path": "/a", "value": 1.0, "extra": "ignored"}], {"a": 1}),
+        # What Kubernetes' library takes beyond the RFC.
+        ({"a": [1, 2]}, [{"op": "remove", "path": "/a/-1"}], {"a": [1]}),
+        ({"a": [1, 2]}, [{"op": "add", "path": "/a/-1", "value": 3}], {"a": [1, 2, 3]}),
+        ({"a": [1, 2]}, [{"op": "add", "path": "/a/+01", "value": 3}], {"a": [1, 3, 2]}),
+        ({"a": {}}, [{"op": "replace", "path": "/a/b", "value": 1}], {"a": {"b": 1}}),
+        ({"a": 1}, [{"op": "test", "path": "/b", "value": None}], {"a": 1}),
+        ({"a": 1}, [{"op": "copy", "from": "/c", "path": "/b"}], {"a": 1, "b": None}),
+        ({"a": 1}, [{"op": "add", "path": "x/b", "value": 2}], {"a": 1, "b": 2}),
+        ({"a": 1}, [{"op": "add", "path": "/b"}], {"a": 1, "b": None}),
     ],
 )
 def test_the_operations_do_what_the_rfc_says(document: Any, operations: Any, expected: Any) -> None:
@@ -47,10 +56,19 @@ def test_the_operations_do_what_the_rfc_says(document: Any, operations: Any, exp
         {"op": "test", "path": "/a", "value": 2},
         {"op": "test", "path": "/a", "value": True},
         {"op": "remove", "path": "/missing"},
-        {"op": "replace", "path": "/missing", "value": 1},
+        {"op": "replace", "path": "/list/2", "value": 1},
+        {"op": "replace", "path": "", "value": 1},
+        {"op": "add", "path": "", "value": {}},
+        {"op": "remove", "path": "a"},
+        {"op": "mend", "path": "/a"},
+        {"path": "/a"},
+        {"op": "remove"},
+        {"op": "move", "path": "/a"},
+        {"op": "test", "path": "/a/b", "value": None},
         {"op": "add", "path": "/missing/x", "value": 1},
         {"op": "add", "path": "/list/3", "value": 1},
-        {"op": "add", "path": "/list/01", "value": 1},
+        {"op": "add", "path": "/list/x", "value": 1},
+        {"op": "add", "path": "/list/-4", "value": 1},
         {"op": "remove", "path": "/list/-"},
         {"op": "move", "from": "/object", "path": "/object/below"},
     ],
@@ -66,10 +84,9 @@ def test_an_operation_that_fails_is_unprocessable(operation: Any) -> None:
     [
         {},
         [1],
-        [{"path": "/a"}],
-        [{"op": "mend", "path": "/a"}],
-        [{"op": "add", "path": "/a"}],
-        [{"op": "remove", "path": "a"}],
+        [{"op": "add", "path": 1}],
+        [{"op": {}, "path": "/a"}],
+        [{"op": "move", "path": "/a", "from": []}],
     ],
 )
 def test_what_is_no_json_patch_is_a_bad_request(operations: Any) -> None:
@@ -93,3 +110,25 @@ def test_adding_and_removing_a_member_gives_the_document_back(document: Any, key
     assert added == {**document, key: value}
     removed = apply_json_patch(added, [{"op": "remove", "path": pointer}])
     assert removed == {name: item for name, item in document.items() if name != key}
+
+
+def test_copies_are_bounded() -> None:
+    """Each copy of the document into itself doubles it."""
+    operations = [{"op": "copy", "from": "/a", "path": f"/a/c{number}"} for number in range(60)]
+    with pytest.raises(StatusError) as caught:
+        apply_json_patch({"a": {"b": "x" * 100}}, operations)
+    assert caught.value.code == 422
+
+
+def test_a_document_nested_too_deep_is_unprocessable() -> None:
+    operations = [{"op": "add", "path": "/a" * depth, "value": {}} for depth in range(1, 2000)]
+    with pytest.raises(StatusError) as caught:
+        apply_json_patch({}, operations)
+    assert caught.value.code == 422
+
+
+def test_members_that_no_operation_has_are_named() -> None:
+    assert unknown_members([{"op": "test", "path": "", "x": 1}, {"y": 1}]) == [
+        'json patch unknown field "[0].x"',
+        'json patch unknown field "[1].y"',
+    ]

@@ -142,3 +142,17 @@ def test_service_ports_merge_by_port() -> None:
     document = {"spec": {"ports": [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]}}
     result = patched(document, {"spec": {"ports": [{"port": 81, "nodePort": 30000}]}}, "io.k8s.api.core.v1.Service")
     assert result["spec"]["ports"] == [{"port": 80, "name": "a"}, {"port": 81, "name": "b", "nodePort": 30000}]
+
+
+def test_what_has_a_directive_is_not_added_where_there_is_nothing() -> None:
+    """As kubectl 1.33 and Kubernetes 1.33 have it: there is nothing to replace or to delete."""
+    assert patched({"spec": {}}, {"spec": {"securityContext": {"$patch": "replace", "runAsUser": 1}}}) == {"spec": {}}
+    env = [{"name": "e", "$patch": "delete"}, {"name": "f"}]
+    got = patched({"spec": {"containers": [{"name": "a"}]}}, {"spec": {"containers": [{"name": "a", "env": env}]}})
+    assert got == {"spec": {"containers": [{"name": "a", "env": [{"name": "f"}]}]}}
+
+
+def test_a_new_element_is_taken_as_it_is() -> None:
+    new = {"name": "n", "$retainKeys": ["name", "emptyDir"], "emptyDir": {"$patch": "replace", "medium": "Memory"}}
+    got = patched({"spec": {"volumes": [{"name": "v"}]}}, {"spec": {"volumes": [new]}})
+    assert got == {"spec": {"volumes": [{"name": "n", "emptyDir": {"medium": "Memory"}}, {"name": "v"}]}}
