@@ -26,6 +26,7 @@ from prometheus_client import REGISTRY
 
 from master.api.audit import policy as audit_policy
 from master.api.audit.log import AuditLog, Rotation
+from master.api.auth.access_review import AccessReview
 from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
 from master.api.http.auditing import Auditor
@@ -158,7 +159,7 @@ class Master:
             settings=self._fleet_settings(pki, epoch),
         )
         scheduler = Scheduler(client, informers)
-        controllers = build_controllers(self._controller_context(client, informers, fleet, pki))
+        controllers = build_controllers(self._controller_context(registry, client, informers, fleet, pki))
         server = build_server(
             registry,
             api,
@@ -265,7 +266,7 @@ class Master:
         return JoinSettings(broker_host=host, broker_port=port, cluster_domain=settings.network.cluster_domain)
 
     def _controller_context(
-        self, client: LocalClient, informers: Informers, fleet: Fleet, pki: ClusterPki
+        self, registry: Registry, client: LocalClient, informers: Informers, fleet: Fleet, pki: ClusterPki
     ) -> ControllerContext:
         network = self._settings.network
         return ControllerContext(
@@ -280,6 +281,9 @@ class Master:
                 cluster_cidr=ipaddress.IPv4Network(network.cluster_cidr),
                 node_cidr_mask_size=network.node_prefix,
             ),
+            authority=pki.authority,
+            service_account_keys=pki.service_account_keys,
+            access=AccessReview(registry.authorization),
         )
 
     def _recorder(self, client: LocalClient, component: str) -> EventRecorder:

@@ -5,7 +5,7 @@ controllers.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
@@ -16,6 +16,8 @@ from lightkube.core.resource import Resource
 from master.client.events import EventRecorder
 from master.client.protocol import Client
 from master.informer import Informers
+from master.pki.authority import Authority
+from master.pki.service_account.keys import ServiceAccountKeys
 
 
 class Controller(Protocol):
@@ -51,6 +53,16 @@ class SystemClock:
         return time.monotonic()
 
 
+@dataclass(frozen=True, slots=True)
+class Requestor:
+    """Somebody who asked for something, as admission wrote it down."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
 class NodeHeartbeats(Protocol):
     """What the fleet knows of the nodes' life; implemented by `master.fleet`. Times are monotonic seconds of this process."""
 
@@ -60,6 +72,22 @@ class NodeHeartbeats(Protocol):
 
     def suspected(self, node: str) -> float | None:
         """When the broker reported the node's Last Will; None when it has reconnected since, or never left."""
+        ...
+
+
+class AccessReviewer(Protocol):
+    """What others may do, as a SubjectAccessReview answers it."""
+
+    def allowed(
+        self,
+        user: Requestor,
+        verb: str,
+        *,
+        group: str,
+        resource: str,
+        subresource: str = "",
+    ) -> bool:
+        """Whether the user may do this to any object of the resource."""
         ...
 
 
@@ -107,3 +135,7 @@ class ControllerContext:
     clock: Clock
     heartbeats: NodeHeartbeats
     settings: ControllerSettings
+    authority: Authority
+    """The cluster CA: signs what Kubernetes' own signers may sign."""
+    service_account_keys: ServiceAccountKeys
+    access: AccessReviewer

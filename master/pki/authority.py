@@ -30,6 +30,9 @@ CERTIFICATE_LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=90)
 #: Clocks of nodes may lag behind ours.
 _BACKDATE = timedelta(minutes=5)
+#: Certificates of this life and longer end so much earlier as they begin earlier.
+_BACKDATED_FROM = timedelta(hours=8)
+_EXTENDED_USAGES = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
 
 
 class Authority:
@@ -89,6 +92,36 @@ class Authority:
         """A client certificate: Kubernetes reads the user from CN and the groups from O."""
         return self._issue(public_key, _name(common_name, organizations), usages=[ExtendedKeyUsageOID.CLIENT_AUTH], names=[])
 
+    def issue_requested(
+        self, request: x509.CertificateSigningRequest, usages: Sequence[str], lifetime: timedelta
+    ) -> x509.Certificate:
+        """What a certificate request asks for: its subject, its names, no more. `usages`: Kubernetes' words for key usages.
+
+        Whether it may have that is the caller's to judge (`master.pki.certificate_requests`). A short one starts in time to
+        live as long as it is asked for, as kube-controller-manager's do.
+        """
+        now = datetime.now(UTC)
+        until = now + lifetime - (_BACKDATE if lifetime >= _BACKDATED_FROM else timedelta())
+        builder = (
+            self._builder(request.public_key(), request.subject, now=now, until=until)
+            .add_extension(
+                _key_usage(
+                    sign_certificates=False,
+                    digital_signature="digital signature" in usages,
+                    key_encipherment="key encipherment" in usages,
+                ),
+                critical=True,
+            )
+            .add_extension(
+                x509.ExtendedKeyUsage([oid for usage, oid in _EXTENDED_USAGES.items() if usage in usages]), critical=False
+            )
+        )
+        try:
+            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except x509.ExtensionNotFound:
+            return builder.sign(self._key, SHA256())
+        return builder.add_extension(names.value, critical=False).sign(self._key, SHA256())
+
     def signed(self, certificate: x509.Certificate) -> bool:
         """Whether this CA signed the certificate."""
         try:
@@ -107,21 +140,28 @@ class Authority:
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         builder = (
+            self._builder(public_key, subject, now=now, until=now + CERTIFICATE_LIFETIME)
+            .add_extension(_key_usage(sign_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName([_san(name) for name in names]), critical=False)
+        return builder.sign(self._key, SHA256())
+
+    def _builder(
+        self, public_key: CertificatePublicKeyTypes, subject: x509.Name, *, now: datetime, until: datetime
+    ) -> x509.CertificateBuilder:
+        return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.certificate.subject)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _BACKDATE)
-            .not_valid_after(min(now + CERTIFICATE_LIFETIME, self.certificate.not_valid_after_utc))
+            .not_valid_after(min(until, self.certificate.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(sign_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
-        if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_san(name) for name in names]), critical=False)
-        return builder.sign(self._key, SHA256())
 
 
 def generate_key() -> ec.EllipticCurvePrivateKey:
@@ -184,13 +224,13 @@ def _name(common_name: str, organizations: Sequence[str] = ()) -> x509.Name:
     )
 
 
-def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, sign_certificates: bool, digital_signature: bool = True, key_encipherment: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=digital_signature,
         key_cert_sign=sign_certificates,
         crl_sign=sign_certificates,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=key_encipherment,
         data_encipherment=False,
         key_agreement=False,
         encipher_only=False,

@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from master.api.auth.access_review import AccessReview
 from master.api.auth.protocol import UserInfo
 from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
@@ -27,7 +28,7 @@ from master.api.settings import ApiSettings
 from master.client.events import EventRecorder
 from master.client.local import LocalClient
 from master.client.streams import NodeStreams
-from master.controllers.context import ControllerContext, ControllerSettings, SystemClock
+from master.controllers.context import Controller, ControllerContext, ControllerSettings, SystemClock
 from master.controllers.service_account import ServiceAccountController
 from master.informer import Informers
 from master.pki.authority import Authority, generate_key, key_to_pem
@@ -156,10 +157,12 @@ async def api_world(
     joiner: Joiner | None = None,
     static_tokens: Mapping[str, UserInfo] | None = None,
     auditor: Auditor | None = None,
+    controllers: Sequence[Callable[[ControllerContext], Controller]] = (),
 ) -> AsyncIterator[ApiWorld]:
-    """The API of a store in `folder`, serving until the block ends."""
+    """The API of a store in `folder`, serving until the block ends. `controllers`: which run beside the accounts'."""
     settings = settings or ApiSettings(address="127.0.0.1", port=0, advertise_address="192.0.2.1", advertise_port=6443)
     authority, context = _identity(folder)
+    keys = ServiceAccountKeys(_service_account_key(folder))
     store = SQLiteStore(folder / "store.db")
     await store.open()
     try:
@@ -176,14 +179,17 @@ async def api_world(
                 streaming=streaming,
                 joiner=joiner,
                 static_tokens=static_tokens or {},
-                service_account_keys=ServiceAccountKeys(_service_account_key(folder)),
+                service_account_keys=keys,
                 auditor=auditor,
             )
             server = build_server(registry, settings, parts)
             running.append(tasks.create_task(server.run()))
             informers = Informers(registry)
-            accounts = ServiceAccountController(_controller_context(registry, informers))
-            running += [tasks.create_task(informers.run()), tasks.create_task(accounts.run())]
+            controller_context = _controller_context(registry, informers, authority, keys)
+            running += [
+                tasks.create_task(informers.run()),
+                *(tasks.create_task(made(controller_context).run()) for made in (ServiceAccountController, *controllers)),
+            ]
             await server.started.wait()
             while await registry.storage.read("", "serviceaccounts", "default", "default") is None:
                 await asyncio.sleep(0.01)
@@ -206,7 +212,9 @@ class _NoNodes:
         return None
 
 
-def _controller_context(registry: Registry, informers: Informers) -> ControllerContext:
+def _controller_context(
+    registry: Registry, informers: Informers, authority: Authority, keys: ServiceAccountKeys
+) -> ControllerContext:
     client = LocalClient(registry)
     return ControllerContext(
         client=client,
@@ -215,7 +223,10 @@ def _controller_context(registry: Registry, informers: Informers) -> ControllerC
         recorder=lambda component: EventRecorder(client, component),
         clock=SystemClock(),
         heartbeats=_NoNodes(),
-        settings=ControllerSettings(ca_certificate=""),
+        settings=ControllerSettings(ca_certificate=authority.certificate_pem.decode()),
+        authority=authority,
+        service_account_keys=keys,
+        access=AccessReview(registry.authorization),
     )
 
 

@@ -28,6 +28,7 @@ from lightkube.resources.core_v1 import (
 )
 from lightkube.resources.discovery_v1 import EndpointSlice
 
+from master.api.auth.access_review import AccessReview
 from master.api.build import build_registry
 from master.api.settings import ApiSettings
 from master.client.errors import StatusError
@@ -36,6 +37,8 @@ from master.client.local import LocalClient
 from master.client.protocol import DeleteOptions, Json, RawEvent, ResourceRef, Verbs
 from master.controllers import ControllerContext, ControllerSettings, SystemClock, build_controllers
 from master.informer import Informers, WorkQueue, run_workers
+from master.pki.authority import Authority, generate_key, key_to_pem
+from master.pki.service_account.keys import ServiceAccountKeys
 from master.store.cache import WatchCache
 from master.store.sqlite import SQLiteStore
 
@@ -253,6 +256,9 @@ async def open_world(folder: Path, settings: ControllerSettings, *, lag: float =
                 clock=SystemClock(),
                 heartbeats=world.heartbeats,
                 settings=settings,
+                authority=Authority.generate("test"),
+                service_account_keys=ServiceAccountKeys(key_to_pem(generate_key())),
+                access=AccessReview(registry.authorization),
             )
             controllers = build_controllers(context)
             followed = {informers, lagging}
