@@ -1,10 +1,9 @@
 """Deployment: rolls its pods from one template to the next."""
 
-from typing import Any
-
 from master.api.kinds.kind import Json, Kind
 from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import forbidden, invalid, not_supported, required
+from master.api.kinds.rules.int_or_percent import is_zero, validate_int_or_percent
 from master.api.kinds.rules.lifecycle import first_generation, next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
 from master.api.kinds.rules.numbers import not_negative
@@ -13,10 +12,13 @@ from master.api.kinds.rules.pod_template import (
     validate_selector_and_template,
     validate_selector_update,
 )
+from master.api.kinds.rules.status_counts import validate_collisions, validate_counts, validate_parts
 from master.api.printers import deployment as printer
 from master.client.errors import Cause
 
 STRATEGIES = ("Recreate", "RollingUpdate")
+_PARTS = ("updatedReplicas", "readyReplicas", "availableReplicas")
+_COUNTS = ("observedGeneration", "replicas", *_PARTS, "unavailableReplicas", "collisionCount")
 _EMPTY_SELECTOR = "empty selector is invalid for deployment"
 
 
@@ -80,32 +82,18 @@ def _validate_strategy(strategy: Json) -> list[Cause]:
 
 
 def _validate_rolling(rolling: Json, path: str) -> list[Cause]:
-    causes: list[Cause] = []
-    for field in ("maxUnavailable", "maxSurge"):
-        causes.extend(_validate_int_or_percent(rolling.get(field), f"{path}.{field}"))
     unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
-    if not causes:
-        if _number(unavailable) == 0 and _number(surge) == 0:
-            causes.append(invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
-        if isinstance(unavailable, str) and _number(unavailable) > 100:
-            causes.append(invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%"))
+    causes = validate_int_or_percent(unavailable, f"{path}.maxUnavailable", at_most_all=True)
+    causes.extend(validate_int_or_percent(surge, f"{path}.maxSurge"))
+    if not causes and is_zero(unavailable) and is_zero(surge):
+        causes.append(invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
     return causes
 
 
-def _validate_int_or_percent(value: Any, path: str) -> list[Cause]:
-    if isinstance(value, str):
-        if value.endswith("%") and value[:-1].isascii() and value[:-1].isdigit():
-            return []
-        message = (
-            "a valid percent string must be a numeric string followed by an ending '%' "
-            "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-        )
-        return [invalid(path, value, message)]
-    return not_negative(value, path)
-
-
-def _number(value: Any) -> int:
-    return int(value.rstrip("%")) if isinstance(value, str) else value or 0
+def _validate_status(obj: Json, old: Json | None) -> list[Cause]:
+    status = obj.get("status") or {}
+    causes = validate_counts(status, _COUNTS) + validate_parts(status, _PARTS)
+    return causes + validate_collisions(status, (old or {}).get("status") or {})
 
 
 KIND = Kind(
@@ -120,6 +108,7 @@ KIND = Kind(
     subresources=frozenset({"status", "scale"}),
     default=_default,
     validate=_validate,
+    validate_status=_validate_status,
     prepare_for_create=first_generation,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,

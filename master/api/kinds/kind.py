@@ -85,6 +85,7 @@ class Kind:
     `field_selectors`: what a field selector may ask for beyond metadata.name and metadata.namespace, and how to read it.
     `validate` and `validate_status` return every field's error; metadata is theirs to check too.
     `warnings`: what a client is told of a valid object (a deprecated field); `old` is None on create.
+    `orphans_by_default`: a deletion that names no propagation policy leaves the dependents alone.
     `stored_as`: the resource that this one is only another view of (events.k8s.io's Event of core's); `to_stored` and
     `from_stored` convert between the views and never change their argument.
 
@@ -114,6 +115,7 @@ class Kind:
     columns: tuple[Column, ...] = (NAME, AGE)
     row: Callable[[Json, datetime], Sequence[Any]] = name_and_age
     field_selectors: Mapping[str, Callable[[Json], str]] = field(default_factory=dict)
+    orphans_by_default: bool = False
     stored_as: ResourceRef | None = None
     to_stored: Callable[[Json], Json] = same_object
     from_stored: Callable[[Json], Json] = same_object

@@ -10,17 +10,20 @@ from master.api.kinds.rules.pod_template import (
     validate_selector_and_template,
     validate_selector_update,
 )
+from master.api.kinds.rules.status_counts import default_counts, validate_counts, validate_parts
 from master.api.printers import replica_set as printer
 from master.client.errors import Cause
 
 _EMPTY_SELECTOR = "empty selector is invalid for deployment"
-_COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
+_PARTS = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+_COUNTS = ("replicas", *_PARTS, "observedGeneration")
 
 
 def _default(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("replicas", 1)
     default_template(spec)
+    default_counts(obj, ("replicas",))
 
 
 def _prepare_for_update(obj: Json, old: Json) -> None:
@@ -42,7 +45,7 @@ def _validate(obj: Json, old: Json | None) -> list[Cause]:
 
 def _validate_status(obj: Json, old: Json | None) -> list[Cause]:
     status = obj.get("status") or {}
-    return [cause for field in _COUNTS for cause in not_negative(status.get(field), f"status.{field}")]
+    return validate_counts(status, _COUNTS) + validate_parts(status, _PARTS)
 
 
 KIND = Kind(

@@ -8,7 +8,7 @@ from typing import Any
 from master.api.kinds.kind import Json, Kind
 from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
-from master.api.kinds.rules.lifecycle import keep_status, only_status, without_status
+from master.api.kinds.rules.lifecycle import keep_status, only_status
 from master.api.kinds.rules.metadata import validate_labels, validate_metadata
 from master.api.kinds.rules.service_updates import drop_type_fields, keep_allocated
 from master.api.printers import service as printer
@@ -48,6 +48,10 @@ def _default(obj: Json) -> None:
         spec["internalTrafficPolicy"] = "Cluster"
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+
+def _prepare_for_create(obj: Json) -> None:
+    obj["status"] = {"loadBalancer": {}}
 
 
 def _prepare_for_update(obj: Json, old: Json) -> None:
@@ -212,7 +216,7 @@ KIND = Kind(
     subresources=frozenset({"status", "proxy"}),
     default=_default,
     validate=_validate,
-    prepare_for_create=without_status,
+    prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,
     columns=printer.COLUMNS,

@@ -5,6 +5,8 @@ from typing import Any
 
 Json = dict[str, Any]
 NONE = "<none>"
+UNSET = "<unset>"
+_ACCESS_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 
 
 def labels_cell(labels: Any) -> str:
@@ -37,6 +39,11 @@ def container_cells(template: Json) -> tuple[str, str]:
     """The names and the images of a pod template's containers."""
     containers = (template.get("spec") or {}).get("containers") or ()
     return ",".join(c.get("name", "") for c in containers), ",".join(c.get("image", "") for c in containers)
+
+
+def access_modes_cell(modes: Any) -> str:
+    """Access modes in their short form and Kubernetes' order."""
+    return ",".join(short for mode, short in _ACCESS_MODES.items() if mode in (modes or ()))
 
 
 def shortened(items: Iterable[str], limit: int = 3) -> str:

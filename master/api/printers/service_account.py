@@ -7,7 +7,7 @@ from typing import Any
 from master.api.printers.column import AGE, NAME, Column
 from master.api.printers.duration import age
 
-COLUMNS = (NAME, Column(name="Secrets", type="integer"), AGE)
+COLUMNS = (NAME, Column(name="Secrets"), AGE)
 
 
 def row(obj: dict[str, Any], now: datetime) -> Sequence[Any]:

@@ -49,7 +49,7 @@ def begin(kind: Kind, old: Json, options: DeleteOptions, now: datetime | None = 
     now = now or datetime.now(UTC)
     obj = copy.deepcopy(old)
     metadata = obj["metadata"]
-    _set_propagation_finalizers(metadata, options)
+    _set_propagation_finalizers(kind, metadata, options)
     if _is(kind, "apiextensions.k8s.io", "customresourcedefinitions") and not metadata.get("deletionTimestamp"):
         _begin_cleanup(obj, now)
     grace = _grace(kind, obj, options)
@@ -135,13 +135,16 @@ def _must_wait(kind: Kind, obj: Json) -> bool:
     return _is(kind, "", "namespaces") and bool((obj.get("spec") or {}).get("finalizers"))
 
 
-def _set_propagation_finalizers(metadata: Json, options: DeleteOptions) -> None:
-    if options.propagation_policy is None:
-        return
+def _set_propagation_finalizers(kind: Kind, metadata: Json, options: DeleteOptions) -> None:
+    policy = options.propagation_policy
+    if policy is None:
+        if not kind.orphans_by_default or {ORPHAN, FOREGROUND} & set(metadata.get("finalizers") or ()):
+            return
+        policy = "Orphan"
     finalizers = [name for name in metadata.get("finalizers") or [] if name not in (ORPHAN, FOREGROUND)]
-    if options.propagation_policy == "Orphan":
+    if policy == "Orphan":
         finalizers.append(ORPHAN)
-    elif options.propagation_policy == "Foreground":
+    elif policy == "Foreground":
         finalizers.append(FOREGROUND)
     if finalizers:
         metadata["finalizers"] = finalizers

@@ -6,6 +6,9 @@ A field that the client set to null was dropped before; only absent fields are f
 from collections.abc import Iterator
 from typing import Any
 
+from master.api.kinds.pod_spec.volume_sources import default_source
+from master.api.kinds.rules.claims import default_claim_spec
+
 Json = dict[str, Any]
 
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -118,8 +121,11 @@ def _default_volume(volume: Json) -> None:
     for source in ("secret", "configMap", "downwardAPI", "projected"):
         if (value := volume.get(source)) is not None:
             value.setdefault("defaultMode", _FILE_MODE)
-    if (host_path := volume.get("hostPath")) is not None:
-        host_path.setdefault("type", "")
+    default_source(volume)
+    if (ephemeral := volume.get("ephemeral")) is not None and ephemeral.get("volumeClaimTemplate") is not None:
+        default_claim_spec(ephemeral["volumeClaimTemplate"].setdefault("spec", {}))
+    if (image := volume.get("image")) is not None and not image.get("pullPolicy"):
+        image["pullPolicy"] = default_pull_policy(image.get("reference") or "")
     if (projected := volume.get("projected")) is not None:
         for source in projected.get("sources") or ():
             if (token := source.get("serviceAccountToken")) is not None:

@@ -25,9 +25,9 @@ def validate_resources(resources: Json, path: str) -> list[Cause]:
         limit = limits.get(name)
         where = f"{path}.requests"
         if limit is None:
-            if name.startswith(_HUGE_PAGES) or _is_extended(name):
+            if name.startswith(_HUGE_PAGES) or is_extended(name):
                 causes.append(required(f"{path}.limits", "Limit must be set for non overcommitable resources"))
-        elif (name.startswith(_HUGE_PAGES) or _is_extended(name)) and parse(quantity) != parse(limit):
+        elif (name.startswith(_HUGE_PAGES) or is_extended(name)) and parse(quantity) != parse(limit):
             causes.append(invalid(where, quantity, f"must be equal to {name} limit of {limit}"))
         elif parse(quantity) > parse(limit):
             causes.append(invalid(where, quantity, f"must be less than or equal to {name} limit of {limit}"))
@@ -38,7 +38,7 @@ def _validate_quantities(quantities: Json, path: str) -> list[Cause]:
     causes: list[Cause] = []
     for name, quantity in quantities.items():
         where = f"{path}[{name}]"
-        causes.extend(_validate_name(name, where))
+        causes.extend(validate_container_resource_name(name, where))
         try:
             value = parse(quantity)
         except InvalidQuantity as error:
@@ -46,12 +46,12 @@ def _validate_quantities(quantities: Json, path: str) -> list[Cause]:
             continue
         if value < 0:
             causes.append(invalid(where, quantity, "must be greater than or equal to 0"))
-        if (_is_extended(name) or name.startswith(_HUGE_PAGES)) and value != int(value):
+        if (is_extended(name) or name.startswith(_HUGE_PAGES)) and value != int(value):
             causes.append(invalid(where, quantity, "must be an integer"))
     return causes
 
 
-def _validate_name(name: str, path: str) -> list[Cause]:
+def validate_container_resource_name(name: str, path: str) -> list[Cause]:
     if name in _STANDARD or name.startswith(_HUGE_PAGES):
         return []
     causes = [invalid(path, name, why) for why in names.qualified_name(name)]
@@ -62,12 +62,17 @@ def _validate_name(name: str, path: str) -> list[Cause]:
             invalid(path, name, "must be a standard resource type or fully qualified"),
             invalid(path, name, "must be a standard resource for containers"),
         ]
-    if not _is_extended(name):
+    if not is_extended(name):
         return [invalid(path, name, "doesn't follow extended resource name standard")]
     return []
 
 
-def _is_extended(name: str) -> bool:
+def is_extended(name: str) -> bool:
     """A resource of the user's own: of a domain that is not Kubernetes'."""
     domain, slash, _ = name.rpartition("/")
     return bool(slash) and not domain.endswith("kubernetes.io") and not name.startswith("requests.")
+
+
+def is_overcommittable(name: str) -> bool:
+    """Whether requests may be less than limits: a native resource that is no huge page."""
+    return not is_extended(name) and not name.startswith(_HUGE_PAGES)

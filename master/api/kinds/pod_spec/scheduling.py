@@ -63,16 +63,20 @@ def _validate_node_affinity(affinity: Json, path: str) -> list[Cause]:
     causes: list[Cause] = []
     selector = affinity.get(_REQUIRED)
     if selector is not None:
-        terms = selector.get("nodeSelectorTerms") or ()
-        where = f"{path}.{_REQUIRED}.nodeSelectorTerms"
-        if not terms:
-            causes.append(required(where, "must have at least one node selector term"))
-        for index, term in enumerate(terms):
-            causes.extend(_validate_node_term(term, f"{where}[{index}]"))
+        causes.extend(validate_node_selector(selector, f"{path}.{_REQUIRED}"))
     for index, preferred in enumerate(affinity.get(_PREFERRED) or ()):
         where = f"{path}.{_PREFERRED}[{index}]"
         causes.extend(_validate_weight(preferred.get("weight") or 0, f"{where}.weight"))
         causes.extend(_validate_node_term(preferred.get("preference") or {}, f"{where}.preference"))
+    return causes
+
+
+def validate_node_selector(selector: Json, path: str) -> list[Cause]:
+    """A core/v1 NodeSelector, as affinity and PersistentVolumes have it."""
+    terms, where = selector.get("nodeSelectorTerms") or (), f"{path}.nodeSelectorTerms"
+    causes = [] if terms else [required(where, "must have at least one node selector term")]
+    for index, term in enumerate(terms):
+        causes.extend(_validate_node_term(term, f"{where}[{index}]"))
     return causes
 
 

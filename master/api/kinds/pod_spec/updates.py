@@ -6,6 +6,7 @@ from typing import Any
 from master.api.kinds.pod_spec.defaults import containers_of
 from master.api.kinds.pod_spec.gates import validate_gated_update, validate_gates_update, with_old_placement
 from master.api.kinds.rules.field_errors import forbidden, invalid
+from master.api.kinds.rules.semantic import semantic
 from master.client.errors import Cause
 
 Json = dict[str, Any]
@@ -16,14 +17,11 @@ _MUTABLE = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
-#: Booleans that Go's types do not tell from unset.
-_PLAIN_BOOLEANS = frozenset({"hostNetwork", "hostPID", "hostIPC", "stdin", "stdinOnce", "tty", "readOnly"})
-
 
 def validate_pod_update(obj: Json, old: Json) -> list[Cause]:
     """Errors of an update of a pod through its main resource; both are defaulted."""
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    if _semantic(spec) == _semantic(before):
+    if semantic(spec) == semantic(before):
         return []
     causes: list[Cause] = []
     for field in ("containers", "initContainers"):
@@ -35,7 +33,7 @@ def validate_pod_update(obj: Json, old: Json) -> list[Cause]:
     causes.extend(validate_gates_update(spec.get("schedulingGates") or [], before.get("schedulingGates") or []))
     if before.get("schedulingGates"):
         causes.extend(validate_gated_update(spec, before))
-    if _semantic(_without_mutable(spec, before)) != _semantic(before):
+    if semantic(_without_mutable(spec, before)) != semantic(before):
         causes.append(forbidden("spec", _MUTABLE))
     return causes
 
@@ -82,14 +80,4 @@ def _without_mutable(spec: Json, before: Json) -> Json:
 
 
 def same_meaning(one: Any, other: Any) -> bool:
-    return bool(_semantic(one) == _semantic(other))
-
-
-def _semantic(value: Any) -> Any:
-    """A value without what means the same as nothing (apiequality.Semantic): empty lists, maps and strings."""
-    if isinstance(value, dict):
-        kept = {key: _semantic(item) for key, item in value.items() if item is not False or key not in _PLAIN_BOOLEANS}
-        return {key: item for key, item in kept.items() if item not in (None, "") and item != [] and item != {}}
-    if isinstance(value, list):
-        return [_semantic(item) for item in value]
-    return value
+    return bool(semantic(one) == semantic(other))

@@ -1,5 +1,6 @@
 """Validation of a pod spec as a whole (ValidatePodSpec). Called by Pod, Deployment and ReplicaSet, after defaulting."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from master.api.kinds.pod_spec.containers import validate_containers
@@ -19,11 +20,12 @@ PREEMPTION_POLICIES = ("Never", "PreemptLowerPriority")
 _MAX_NAME_SERVERS, _MAX_SEARCH_PATHS, _MAX_SEARCH_LENGTH = 3, 32, 2048
 
 
-def validate_pod_spec(spec: Json, path: str) -> list[Cause]:
-    """Every error of a pod spec."""
+def validate_pod_spec(spec: Json, path: str, *, claimed: Sequence[Json] = ()) -> list[Cause]:
+    """Every error of a pod spec. `claimed`: volumes that its containers may mount beside those that it names."""
     volumes = spec.get("volumes") or []
     causes = validate_volumes(volumes, f"{path}.volumes")
-    causes.extend(validate_containers(spec, {volume.get("name") or "": volume for volume in volumes}, path))
+    named = {volume.get("name") or "": volume for volume in (*claimed, *volumes)}
+    causes.extend(validate_containers(spec, named, path))
     causes.extend(_validate_policies(spec, path))
     causes.extend(_validate_dns(spec, path))
     causes.extend(validate_scheduling(spec, path))

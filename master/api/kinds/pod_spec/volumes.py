@@ -5,20 +5,22 @@ from typing import Any
 
 from master.api.kinds.pod_spec.defaults import VOLUME_SOURCES
 from master.api.kinds.pod_spec.env import VOLUME_FIELDS, validate_field_reference, validate_resource_reference
-from master.api.kinds.pod_spec.volume_mounts import local_descending_path, no_backsteps
+from master.api.kinds.pod_spec.volume_mounts import local_descending_path
+from master.api.kinds.pod_spec.volume_sources import validate_shared_source
 from master.api.kinds.rules import names
+from master.api.kinds.rules.claims import validate_claim_spec
+from master.api.kinds.rules.csi import validate_csi_driver_name
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
+from master.api.kinds.rules.metadata import validate_annotations, validate_labels
 from master.client.errors import Cause
 from proto.k8s.quantity import parse
 
 Json = dict[str, Any]
 
-HOST_PATH_TYPES = (
-    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
-)  # fmt: skip
 _MODE_MESSAGE = "must be a number between 0 and 0777 (octal), both inclusive"
 _PROJECTED_SOURCES = ("secret", "downwardAPI", "configMap", "serviceAccountToken", "clusterTrustBundle")
 _TOKEN_SECONDS = 600
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
 def validate_volumes(volumes: Sequence[Json], path: str) -> list[Cause]:
@@ -50,8 +52,6 @@ def _validate_source(kind: str, source: Json, path: str) -> list[Cause]:
             if limit is not None and parse(limit) < 0:
                 return [forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")]
             return []
-        case "hostPath":
-            return _validate_host_path(source, path)
         case "secret":
             missing = [] if source.get("secretName") else [required(f"{path}.secretName")]
             return missing + _validate_mode_and_items(source, path)
@@ -64,22 +64,42 @@ def _validate_source(kind: str, source: Json, path: str) -> list[Cause]:
             return _validate_mode(source, path) + _validate_projected(source, path)
         case "persistentVolumeClaim":
             return [] if source.get("claimName") else [required(f"{path}.claimName")]
-        case "nfs":
-            causes = [required(f"{path}.{field}") for field in ("server", "path") if not source.get(field)]
-            if source.get("path") and not source["path"].startswith("/"):
-                causes.append(invalid(f"{path}.path", source["path"], "must be an absolute path"))
-            return causes
+        case "ephemeral":
+            return _validate_ephemeral(source, path)
+        case "csi":
+            return _validate_csi(source, path)
+        case "image":
+            return _validate_image(source, path)
         case _:
-            return []
+            return validate_shared_source(kind, source, path)
 
 
-def _validate_host_path(source: Json, path: str) -> list[Cause]:
-    host_path, kind = source.get("path") or "", source.get("type")
-    if not host_path:
-        return [required(f"{path}.path")]
-    causes = no_backsteps(host_path, f"{path}.path")
-    if kind is not None and kind not in HOST_PATH_TYPES:
-        causes.append(not_supported(f"{path}.type", kind, HOST_PATH_TYPES))
+def _validate_ephemeral(source: Json, path: str) -> list[Cause]:
+    template = source.get("volumeClaimTemplate")
+    if template is None:
+        return [required(f"{path}.volumeClaimTemplate")]
+    metadata, where = template.get("metadata") or {}, f"{path}.volumeClaimTemplate"
+    causes = validate_labels(metadata.get("labels"), f"{where}.metadata.labels")
+    causes.extend(validate_annotations(metadata.get("annotations"), f"{where}.metadata.annotations"))
+    causes.extend(
+        forbidden(f"{where}.metadata.{field}", "cannot be set") for field in metadata if field not in ("labels", "annotations")
+    )
+    return causes + validate_claim_spec(template.get("spec") or {}, f"{where}.spec")
+
+
+def _validate_csi(source: Json, path: str) -> list[Cause]:
+    causes = validate_csi_driver_name(source.get("driver") or "", f"{path}.driver")
+    secret = source.get("nodePublishSecretRef")
+    if secret is not None and not secret.get("name"):
+        causes.append(required(f"{path}.nodePublishSecretRef.name"))
+    return causes
+
+
+def _validate_image(source: Json, path: str) -> list[Cause]:
+    causes = [] if source.get("reference") else [required(f"{path}.reference")]
+    policy = source.get("pullPolicy")
+    if policy is not None and policy not in PULL_POLICIES:
+        causes.append(not_supported(f"{path}.pullPolicy", policy, PULL_POLICIES))
     return causes
 
 

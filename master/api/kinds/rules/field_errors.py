@@ -29,6 +29,11 @@ def invalid(path: str, value: Any, detail: str) -> Cause:
     return Cause(path, "FieldValueInvalid", _with(f"Invalid value: {shown(value)}", detail))
 
 
+def invalid_whole(path: str, detail: str) -> Cause:
+    """An invalid value that is not shown: too large, or only wrong together with others."""
+    return Cause(path, "FieldValueInvalid", f"Invalid value: {detail}")
+
+
 def duplicate(path: str, value: Any) -> Cause:
     return Cause(path, "FieldValueDuplicate", f"Duplicate value: {shown(value)}")
 

@@ -7,8 +7,8 @@ Json = dict[str, Any]
 
 
 def without_status(obj: Json) -> None:
-    """On create: a client sets no status."""
-    obj.pop("status", None)
+    """On create: a client sets no status; an empty one is there from the start, as Go's types write it."""
+    obj["status"] = {}
 
 
 def keep_status(obj: Json, old: Json) -> None:

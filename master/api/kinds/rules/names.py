@@ -51,6 +51,10 @@ _CONFIG_KEY_MESSAGE = (
 )
 
 
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+_HTTP_PATH_MESSAGE = f"Invalid path (e.g. '/path', regex used for validation is '{_HTTP_PATH}')"
+
+
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"{pattern}\Z")
 
@@ -62,6 +66,7 @@ _WILDCARD_RE = _compiled(rf"\*\.{_SUBDOMAIN}")
 _QUALIFIED_RE = _compiled(_QUALIFIED)
 _LABEL_VALUE_RE = _compiled(_LABEL_VALUE)
 _CONFIG_KEY_RE = _compiled(_CONFIG_KEY)
+_HTTP_PATH_RE = _compiled(_HTTP_PATH)
 _ENV_NAME_RE = re.compile(r"[ -<>-~]+\Z")
 
 
@@ -137,6 +142,17 @@ def _label_value(value: str) -> tuple[str, ...]:
 
 def label_value(value: str) -> list[str]:
     return list(_label_value(value))
+
+
+def domain_prefixed_path(value: str) -> list[str]:
+    """A name of somebody's own: a DNS subdomain, a slash, a path (IsDomainPrefixedPath)."""
+    domain, slash, path = value.partition("/")
+    if not slash or not domain or not path:
+        return ['must be a domain-prefixed path (such as "acme.io/foo")']
+    wrong = dns1123_subdomain(domain)
+    if not _HTTP_PATH_RE.match(path):
+        wrong.append(_HTTP_PATH_MESSAGE)
+    return wrong
 
 
 def path_segment(value: str) -> list[str]:

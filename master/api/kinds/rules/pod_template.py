@@ -1,5 +1,6 @@
-"""Selector and pod template as Deployment and ReplicaSet have them."""
+"""Selector and pod template as the workloads have them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from master.api.kinds.pod_spec.defaults import default_pod_spec
@@ -28,28 +29,46 @@ def validate_selector_and_template(spec: Json, *, empty_selector: str) -> list[C
     """Errors of `spec.selector` and `spec.template`. `empty_selector` is what the kind says of an empty selector."""
     causes: list[Cause] = []
     selector, template = spec.get("selector"), spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
     if selector is None:
         causes.append(required("spec.selector"))
     else:
         causes.extend(validate_label_selector(selector, "spec.selector"))
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             causes.append(invalid("spec.selector", selector, empty_selector))
-        elif not selector_matches(selector, labels):
-            causes.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+        else:
+            causes.extend(validate_selected(selector, template, "spec.template"))
     causes.extend(validate_template(template, "spec.template"))
+    causes.extend(validate_restarts_always(template, "spec.template", kind="ReplicaSet"))
     return causes
 
 
-def validate_template(template: Json, path: str) -> list[Cause]:
+def validate_selected(selector: Json, template: Json, path: str) -> list[Cause]:
+    """A workload that does not select its own pods would make them for ever."""
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if selector_matches(selector, labels):
+        return []
+    return [invalid(f"{path}.metadata.labels", labels, "`selector` does not match template `labels`")]
+
+
+def validate_template(template: Json, path: str, *, claimed: Sequence[Json] = ()) -> list[Cause]:
+    """Errors of a pod template, whatever its pods are for (ValidatePodTemplateSpec). `claimed`: volumes that its pods get."""
     metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
     causes = validate_labels(metadata.get("labels"), f"{path}.labels")
     causes.extend(validate_annotations(metadata.get("annotations"), f"{path}.annotations"))
-    causes.extend(validate_pod_spec(spec, f"{path}.spec"))
+    causes.extend(validate_pod_spec(spec, f"{path}.spec", claimed=claimed))
+    if spec.get("ephemeralContainers"):
+        causes.append(forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
+    return causes
+
+
+def validate_restarts_always(template: Json, path: str, *, kind: str) -> list[Cause]:
+    """The template of a workload whose pods run until they are deleted."""
+    causes: list[Cause] = []
+    spec = template.get("spec") or {}
     if spec.get("restartPolicy") not in (None, "Always"):
         causes.append(not_supported(f"{path}.spec.restartPolicy", spec["restartPolicy"], ["Always"]))
     if spec.get("activeDeadlineSeconds") is not None:
-        message = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        message = f"activeDeadlineSeconds in {kind} is not Supported"
         causes.append(forbidden(f"{path}.spec.activeDeadlineSeconds", message))
     return causes
 

@@ -50,7 +50,10 @@ def _replicas(kind: Kind, obj: Json) -> tuple[int, int, str]:
     """The replicas that are wanted and that there are, and the selector's text."""
     if kind.scale is None:
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
-        return spec.get("replicas", 0), status.get("replicas", 0), _selector_text(spec.get("selector") or {})
+        wanted_labels = spec.get("selector") or {}
+        # A ReplicationController's is a plain map of labels.
+        text = _selector_text(wanted_labels if kind.group else {"matchLabels": wanted_labels})
+        return spec.get("replicas", 0), status.get("replicas", 0), text
     wanted, actual = _at(obj, kind.scale.spec_replicas), _at(obj, kind.scale.status_replicas)
     selector = _at(obj, kind.scale.selector) if kind.scale.selector else ""
     return (
