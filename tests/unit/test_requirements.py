@@ -8,8 +8,8 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
 _OURS = ("agent", "master", "proto")
-#: Used, but not by an import statement: the definitions of Kubernetes' types come out of its files.
-_BY_NAME = {"kubernetes-validate"}
+#: Used, but not by an import statement: Kubernetes' types come out of files, zones by zoneinfo.
+_BY_NAME = {"kubernetes-validate", "tzdata"}
 
 
 def _imported() -> set[str]:

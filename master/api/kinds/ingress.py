@@ -17,6 +17,11 @@ _FORBIDDEN_PARTS = ("//", "/./", "/../", "%2f", "%2F")
 _FORBIDDEN_ENDS = ("/..", "/.")
 
 
+def _prepare_for_create(obj: Json) -> None:
+    first_generation(obj)
+    obj["status"] = {"loadBalancer": {}}
+
+
 def _validate(obj: Json, old: Json | None) -> list[Cause]:
     causes = validate_metadata(obj, old, name_rule=names.dns1123_subdomain)
     spec = obj.get("spec") or {}
@@ -141,7 +146,7 @@ KIND = Kind(
     validate=_validate,
     validate_status=_validate_status,
     warnings=_warnings,
-    prepare_for_create=first_generation,
+    prepare_for_create=_prepare_for_create,
     prepare_for_update=next_generation,
     prepare_for_status_update=only_status,
     columns=printer.COLUMNS,

@@ -12,7 +12,7 @@ from master.api.kinds.pod_spec.scheduling import validate_node_selector
 from master.api.kinds.pod_spec.volume_sources import default_source, validate_shared_source
 from master.api.kinds.rules import names
 from master.api.kinds.rules.claims import VOLUME_MODES, positive, validate_access_modes, validate_class_name
-from master.api.kinds.rules.csi import validate_csi_driver_name
+from master.api.kinds.rules.csi import validate_driver_name
 from master.api.kinds.rules.field_errors import forbidden, invalid, keyed, not_supported, required, shown
 from master.api.kinds.rules.lifecycle import keep_status, only_status
 from master.api.kinds.rules.metadata import immutable, validate_metadata
@@ -130,7 +130,7 @@ def _validate_source(spec: Json) -> list[Cause]:
 
 
 def _validate_csi(source: Json, path: str) -> list[Cause]:
-    causes = validate_csi_driver_name(source.get("driver") or "", f"{path}.driver")
+    causes = validate_driver_name(source.get("driver") or "", f"{path}.driver")
     if not source.get("volumeHandle"):
         causes.append(required(f"{path}.volumeHandle"))
     for field in _CSI_SECRETS:

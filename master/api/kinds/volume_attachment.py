@@ -14,6 +14,13 @@ from master.client.errors import Cause
 _METADATA_LIMIT, _MESSAGE_LIMIT = 256 * 1024, 1024
 
 
+def _default(obj: Json) -> None:
+    status = obj.get("status")
+    if status is not None:
+        # Go's type writes it always.
+        status.setdefault("attached", False)
+
+
 def _validate(obj: Json, old: Json | None) -> list[Cause]:
     causes = validate_metadata(obj, old, name_rule=names.dns1123_subdomain, namespaced=False)
     spec = obj.get("spec") or {}
@@ -62,6 +69,7 @@ KIND = Kind(
     definition="io.k8s.api.storage.v1.VolumeAttachment",
     namespaced=False,
     subresources=frozenset({"status"}),
+    default=_default,
     validate=_validate,
     validate_status=_validate,
     prepare_for_create=without_status,

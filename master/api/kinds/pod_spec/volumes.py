@@ -9,7 +9,7 @@ from master.api.kinds.pod_spec.volume_mounts import local_descending_path
 from master.api.kinds.pod_spec.volume_sources import validate_shared_source
 from master.api.kinds.rules import names
 from master.api.kinds.rules.claims import validate_claim_spec
-from master.api.kinds.rules.csi import validate_csi_driver_name
+from master.api.kinds.rules.csi import validate_driver_name
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
 from master.api.kinds.rules.metadata import validate_annotations, validate_labels
 from master.client.errors import Cause
@@ -88,7 +88,7 @@ def _validate_ephemeral(source: Json, path: str) -> list[Cause]:
 
 
 def _validate_csi(source: Json, path: str) -> list[Cause]:
-    causes = validate_csi_driver_name(source.get("driver") or "", f"{path}.driver")
+    causes = validate_driver_name(source.get("driver") or "", f"{path}.driver")
     secret = source.get("nodePublishSecretRef")
     if secret is not None and not secret.get("name"):
         causes.append(required(f"{path}.nodePublishSecretRef.name"))
