@@ -10,6 +10,7 @@ from master.api.allocation.services import ServiceAllocator
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
 from master.api.auth.bootstrap_tokens import NAMESPACE, BootstrapTokens
+from master.api.auth.node.authorizer import NodeAuthorizer
 from master.api.auth.protocol import TokenAuthenticator, UserInfo
 from master.api.auth.rbac.index import RbacIndex
 from master.api.auth.reviews.registry import REVIEWS
@@ -79,7 +80,7 @@ def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Re
         kinds=Kinds(KINDS),
         schemas=Schemas([*roots, scale.DEFINITION, binding.DEFINITION, EVICTION, DELETE_OPTIONS]),
         allocators={_SERVICES: ServiceAllocator(settings.service_cidr, settings.node_port_first, settings.node_port_last)},
-        authorization=Authorization(rbac),
+        authorization=Authorization(rbac, [NodeAuthorizer(cache)]),
     )
 
 

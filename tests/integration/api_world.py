@@ -65,7 +65,7 @@ class ApiWorld:
 
     def user(self, name: str, *groups: str) -> Path:
         """A folder with a user's certificate and kubeconfig, made once."""
-        folder = self.folder / f"user-{name}"
+        folder = self.folder / f"user-{name.replace(':', '-')}"  # KUBECONFIG is a list with colons
         if folder.exists():
             return folder
         folder.mkdir()
