@@ -20,7 +20,7 @@ from master.api.auth.node.references import (
 from master.client.errors import StatusError, forbidden, not_found
 from master.client.protocol import Json
 
-ORDER = 920
+ORDER = 915
 
 _RESTRICTED = "node-restriction.kubernetes.io"
 #: Labels of Kubernetes' own that a node may set on itself.
