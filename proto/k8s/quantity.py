@@ -17,6 +17,9 @@ _SUFFIXES = {
     "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
 }  # fmt: skip
 
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+
 #: What Kubernetes' API server says of a string that is none.
 PATTERN = r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 
@@ -45,3 +48,26 @@ def units(quantity: str | int | float) -> int:
 def milli(quantity: str | int | float) -> int:
     """The value in thousandths, rounded up as Kubernetes' Quantity.MilliValue does: CPU in millicores."""
     return int((parse(quantity) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def binary_text(value: int) -> str:
+    """With the largest suffix of 1024's that leaves no fraction: "1536Mi"."""
+    power = 0
+    while value and value % 1024 == 0 and power < len(_BINARY) - 1:
+        value //= 1024
+        power += 1
+    return f"{value}{_BINARY[power]}"
+
+
+def decimal_text(value: Decimal, *, exponent_form: bool = False) -> str:
+    """With the largest suffix of 1000's that leaves no fraction: "500m". Of a value in whole billionths."""
+    exponent = -9
+    mantissa = int(value.scaleb(9))
+    while mantissa % 1000 == 0 and exponent < 18:
+        mantissa //= 1000
+        exponent += 3
+        if not mantissa:
+            return "0"
+    if exponent_form:
+        return f"{mantissa}e{exponent}" if exponent else str(mantissa)
+    return f"{mantissa}{_DECIMAL[exponent]}"

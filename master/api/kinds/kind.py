@@ -3,7 +3,8 @@
 The registry (generic verbs over the store) is driven by these declarations and knows no kind by name. A kind declares
 behaviour as pure functions over plain JSON, called in this order:
 
-- create: `prepare_for_create` (drop what a client may not set), `default`, `validate(obj, None)`
+- create: `prepare_for_create` (drop what a client may not set), `default`, `derive` (after mutating admission: what follows
+  from the rest), `validate(obj, None)`
 - update: `prepare_for_update` (carry over what a client may not change), `default`, `validate(obj, old)`
 - update of status: `prepare_for_status_update` (carry over all but status), `default`, `validate_status(obj, old)`
 
@@ -109,6 +110,7 @@ class Kind:
     validate: Callable[[Json, Json | None], list[Cause]] = no_validation
     validate_status: Callable[[Json, Json | None], list[Cause]] = no_validation
     warnings: Callable[[Json, Json | None], Sequence[str]] = no_warnings
+    derive: Callable[[Json], None] = no_change
     prepare_for_create: Callable[[Json], None] = no_change
     prepare_for_update: Callable[[Json, Json], None] = no_carry_over
     prepare_for_status_update: Callable[[Json, Json], None] = no_carry_over

@@ -15,10 +15,15 @@ from master.client.errors import Cause
 
 def _prepare_for_create(obj: Json) -> None:
     spec = obj.get("spec") or {}
-    obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+    obj["status"] = {"phase": "Pending"}
     if spec.get("schedulingGates"):
         obj["status"]["conditions"] = [dict(GATED_CONDITION)]
     obj["metadata"]["generation"] = 1
+
+
+def _derive(obj: Json) -> None:
+    # Only now: admission may have set requests and limits.
+    obj["status"]["qosClass"] = qos_class(obj.get("spec") or {})
 
 
 def qos_class(spec: Json) -> str:
@@ -81,6 +86,7 @@ KIND = Kind(
     ),
     default=_default,
     validate=_validate,
+    derive=_derive,
     prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,

@@ -184,6 +184,7 @@ class Registry:
         )
         await self._admission.admit(request, obj)
         self._ownership.admitted(obj, owners, options.warn)
+        kind.derive(obj)
         causes = await _causes(kind, lambda: kind.validate(obj, None))
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)

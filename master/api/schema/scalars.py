@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal, localcontext
 from functools import lru_cache
 
-from proto.k8s.quantity import InvalidQuantity, parse
+from proto.k8s.quantity import InvalidQuantity, binary_text, decimal_text, parse
 from proto.k8s.time import format_micro_time, format_time
 
-_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
-_DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _NANO = Decimal("1e-9")
 _EXPONENT = re.compile(r"[eE][+-]?\d+\Z")
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
@@ -39,27 +37,8 @@ def canonical_quantity(text: str) -> str:
         if value == 0:
             return "0"
         if text.endswith("i") and abs(value) >= 1024 and value == value.to_integral_value():
-            return _binary(int(value))
-        return _decimal(value, exponent_form=_EXPONENT.search(text) is not None)
-
-
-def _binary(value: int) -> str:
-    power = 0
-    while value % 1024 == 0 and power < len(_BINARY) - 1:
-        value //= 1024
-        power += 1
-    return f"{value}{_BINARY[power]}"
-
-
-def _decimal(value: Decimal, *, exponent_form: bool) -> str:
-    exponent = -9
-    mantissa = int(value.scaleb(9))
-    while mantissa % 1000 == 0 and exponent < 18:
-        mantissa //= 1000
-        exponent += 3
-    if exponent_form:
-        return f"{mantissa}e{exponent}" if exponent else str(mantissa)
-    return f"{mantissa}{_DECIMAL[exponent]}"
+            return binary_text(int(value))
+        return decimal_text(value, exponent_form=_EXPONENT.search(text) is not None)
 
 
 def canonical_time(text: str) -> str:

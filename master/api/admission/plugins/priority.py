@@ -1,18 +1,28 @@
-"""Priority: a new pod's spec.priority comes from its class; without one it is 0. An update keeps it.
+"""Priority: a new pod's priority and preemption policy come from its PriorityClass, or from the global default.
 
-PriorityClass is not served yet: only Kubernetes' two built-in classes exist.
+An update keeps both. Of PriorityClasses, only one may be the global default.
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 """
 
-from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin
+from master.api.admission.protocol import (
+    AdmissionContext,
+    AdmissionRequest,
+    MutatingPlugin,
+    ObjectReader,
+    ValidatingPlugin,
+)
 from master.client.errors import forbidden
 from master.client.protocol import Json
 
 ORDER = 30
-_BUILT_IN = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_GROUP, _PLURAL = "scheduling.k8s.io", "priorityclasses"
+_NO_CLASS: Json = {"metadata": {"name": ""}, "value": 0, "preemptionPolicy": "PreemptLowerPriority"}
 
 
 class Priority:
+    def __init__(self, reader: ObjectReader) -> None:
+        self._reader = reader
+
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
         resource = request.resource
         if (resource.group, resource.plural) != ("", "pods") or request.operation == "DELETE" or request.subresource:
@@ -23,18 +33,58 @@ class Priority:
                 if spec.get(kept) is None and (request.old.get("spec") or {}).get(kept) is not None:
                     spec[kept] = request.old["spec"][kept]
             return
-        class_name = spec.get("priorityClassName") or ""
-        if class_name and class_name not in _BUILT_IN:
-            raise forbidden("pods", "", request.name, f"no PriorityClass with name {class_name} was found")
-        priority = _BUILT_IN.get(class_name, 0)
-        given = spec.get("priority")
+        chosen = await self._class_of(spec, request.name)
+        priority, policy = chosen.get("value", 0), chosen.get("preemptionPolicy")
+        given, given_policy = spec.get("priority"), spec.get("preemptionPolicy")
+        computed = (
+            "must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name"
+        )
         if given is not None and given != priority:
-            why = f"the integer value of priority ({given}) must not be provided in pod spec; "
-            why += f"priority admission controller computed {priority} from the given PriorityClass name"
+            why = f"the integer value of priority ({given}) {computed.format(priority)}"
             raise forbidden("pods", "", request.name, why)
         spec["priority"] = priority
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+        if policy is None:
+            return
+        if given_policy is not None and given_policy != policy:
+            why = f"the string value of PreemptionPolicy ({given_policy}) {computed.format(policy)}"
+            raise forbidden("pods", "", request.name, why)
+        spec["preemptionPolicy"] = policy
+
+    async def _class_of(self, spec: Json, pod: str) -> Json:
+        """The pod's class; what it names in `spec` when that was left to the default."""
+        name = spec.get("priorityClassName") or ""
+        if name:
+            found = await self._reader.read(_GROUP, _PLURAL, "", name)
+            if found is None:
+                raise forbidden("pods", "", pod, f"no PriorityClass with name {name} was found")
+            return found
+        default = await self._default()
+        if default is None:
+            return _NO_CLASS
+        spec["priorityClassName"] = default["metadata"]["name"]
+        return default
+
+    async def _default(self) -> Json | None:
+        """Of several, which only a race makes, the lowest."""
+        classes = [one for one in await self._reader.read_all(_GROUP, _PLURAL) if one.get("globalDefault")]
+        return min(classes, key=lambda one: one.get("value", 0), default=None)
+
+    async def validate(self, request: AdmissionRequest, obj: Json) -> None:
+        resource = request.resource
+        if (resource.group, resource.plural) != (_GROUP, _PLURAL) or request.operation == "DELETE" or request.subresource:
+            return
+        if not obj.get("globalDefault"):
+            return
+        default = await self._default()
+        name = "" if default is None else default["metadata"]["name"]
+        if name and (request.operation == "CREATE" or name != request.name):
+            why = f"PriorityClass {name} is already marked as default. Only one default can exist"
+            raise forbidden(_PLURAL, _GROUP, request.name, why)
 
 
-def mutating(_context: AdmissionContext) -> MutatingPlugin:
-    return Priority()
+def mutating(context: AdmissionContext) -> MutatingPlugin:
+    return Priority(context.reader)
+
+
+def validating(context: AdmissionContext) -> ValidatingPlugin:
+    return Priority(context.reader)

@@ -99,11 +99,6 @@ async def test_what_is_refused(objects: Objects, spec: Json, code: int, message:
     assert caught.value.code == code
 
 
-async def test_system_priority_classes_are_known() -> None:
-    got = await admitted(Objects("namespaces/a"), {"priorityClassName": "system-node-critical"})
-    assert got["priority"] == 2_000_001_000
-
-
 @pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
 async def test_the_system_s_namespaces_may_not_be_deleted(name: str) -> None:
     with pytest.raises(StatusError, match="this namespace may not be deleted"):

@@ -20,6 +20,7 @@ def created(kind: Kind, obj: Json) -> Json:
         metadata["namespace"] = "default"
     kind.prepare_for_create(obj)
     kind.default(obj)
+    kind.derive(obj)
     return obj
 
 
