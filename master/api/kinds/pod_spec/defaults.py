@@ -45,8 +45,6 @@ def default_pod(spec: Json) -> None:
             for name, quantity in limits.items():
                 requests.setdefault(name, quantity)
     spec.setdefault("enableServiceLinks", True)
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    spec.setdefault("priority", 0)
 
 
 def containers_of(spec: Json) -> Iterator[Json]:

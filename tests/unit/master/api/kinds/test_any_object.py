@@ -57,6 +57,7 @@ def test_no_object_raises(kind: Kind) -> None:
         updated = deepcopy(obj)
         kind.prepare_for_create(obj)
         kind.default(obj)
+        kind.derive(obj)
         kind.validate(obj, None)
         for prepare, validate in (
             (kind.prepare_for_update, kind.validate),

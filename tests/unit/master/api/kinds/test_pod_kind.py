@@ -17,6 +17,7 @@ def pod(**spec: Any) -> Json:
     obj: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}, "spec": spec}
     KIND.prepare_for_create(obj)
     KIND.default(obj)
+    KIND.derive(obj)
     return obj
 
 
@@ -42,8 +43,6 @@ def test_defaults_of_a_minimal_pod() -> None:
         ],
         "dnsPolicy": "ClusterFirst",
         "enableServiceLinks": True,
-        "preemptionPolicy": "PreemptLowerPriority",
-        "priority": 0,
         "restartPolicy": "Always",
         "schedulerName": "default-scheduler",
         "securityContext": {},
