@@ -20,8 +20,6 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from lightkube.core.resource import Resource
-from lightkube.core.resource_registry import resource_registry
 from prometheus_client import REGISTRY
 
 from master.api.audit import policy as audit_policy
@@ -31,9 +29,9 @@ from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
 from master.api.http.auditing import Auditor
 from master.api.http.server import CannotListen
-from master.api.kinds.registry import KINDS
 from master.api.registry.event_expiry import EventExpiry
 from master.api.registry.registry import Registry
+from master.api.served_types import ServedTypes
 from master.api.settings import ApiSettings
 from master.api.streaming.handler import PodStreaming
 from master.broker.process import Broker, BrokerError
@@ -272,7 +270,7 @@ class Master:
         return ControllerContext(
             client=client,
             informers=informers,
-            kinds=_kinds(),
+            kinds=ServedTypes(registry.kinds),
             recorder=lambda component: self._recorder(client, component),
             clock=SystemClock(),
             heartbeats=fleet.liveness,
@@ -321,15 +319,6 @@ def _server_context(pki: ClusterPki) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _kinds() -> list[type[Resource]]:
-    """The types of all served kinds that are stored as what they are, and that can be listed and deleted."""
-    return [
-        resource_registry.load(kind.api_version, kind.kind)
-        for kind in KINDS
-        if kind.stored_as is None and {"list", "delete"} <= set(kind.verbs)
-    ]
 
 
 def _endpoint_address(advertised_: str) -> str:

@@ -1,7 +1,10 @@
 """What a typed client knows of a kind: where it lives in the API, and how it is decoded."""
 
+from functools import lru_cache
+
 import msgspec
-from lightkube.core.resource import GlobalResource, Resource, api_info
+from lightkube.core.resource import ApiInfo, GlobalResource, NamespacedResource, Resource, ResourceDef, api_info
+from lightkube.models.meta_v1 import ObjectMeta
 
 from master.client.protocol import R, ResourceRef
 
@@ -21,6 +24,32 @@ def resource_ref(kind: type[Resource]) -> ResourceRef:
 
 def namespaced(kind: type[Resource]) -> bool:
     return not issubclass(kind, GlobalResource)
+
+
+class _NamespacedMetadata(msgspec.Struct, NamespacedResource):
+    """What controllers need of an object of any kind."""
+
+    apiVersion: str | None = None
+    kind: str | None = None
+    metadata: ObjectMeta | None = None
+
+
+class _GlobalMetadata(msgspec.Struct, GlobalResource):
+    """What controllers need of a cluster-scoped object of any kind."""
+
+    apiVersion: str | None = None
+    kind: str | None = None
+    metadata: ObjectMeta | None = None
+
+
+@lru_cache(maxsize=1024)
+def metadata_type(resource: ResourceRef, kind: str, *, is_namespaced: bool) -> type[Resource]:
+    """A type for objects of a kind that has none, a custom resource: their metadata only. The same for the same kind."""
+    base: type[msgspec.Struct] = _NamespacedMetadata if is_namespaced else _GlobalMetadata
+    info = ApiInfo(ResourceDef(resource.group, resource.version, kind), resource.plural, verbs=[])
+    made = msgspec.defstruct(kind, [], bases=(base,), module=__name__, namespace={"_api_info": info})
+    assert issubclass(made, Resource)
+    return made
 
 
 class _Meta(msgspec.Struct):

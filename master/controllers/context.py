@@ -31,6 +31,21 @@ class Controller(Protocol):
         ...
 
 
+class ServedKinds(Protocol):
+    """What the API serves; custom resources come and go."""
+
+    def types(self) -> Mapping[tuple[str, str], type[Resource]]:
+        """Every kind that is stored as what it is and that can be listed and deleted, by apiVersion and kind.
+
+        Versions of one resource have one type.
+        """
+        ...
+
+    def on_change(self, handler: Callable[[], None]) -> None:
+        """Called after each change. It must return quickly."""
+        ...
+
+
 class Clock(Protocol):
     """Time, as a parameter so that deadlines are tested without waiting."""
 
@@ -128,7 +143,7 @@ class ControllerContext:
 
     client: Client
     informers: Informers
-    kinds: Sequence[type[Resource]]
+    kinds: ServedKinds
     """Every served kind that can be listed and deleted: the garbage collector and the namespace controller need them all."""
     recorder: Callable[[str], EventRecorder]
     """An EventRecorder for a component's name ("deployment-controller")."""

@@ -10,7 +10,7 @@ from the API first, an owner by name *and* uid, and the deletion carries the obj
 Source: https://kubernetes.io/docs/concepts/architecture/garbage-collection/
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Literal
@@ -45,19 +45,30 @@ class GarbageCollector:
         self._events = context.recorder("garbage-collector-controller")
         self._graph = Graph()
         self._queue: WorkQueue[str] = WorkQueue(self.name)
-        self._kinds: dict[tuple[str, str], type[Resource]] = {}
-        self._informers: list[Informer[Any]] = []
-        for kind in context.kinds:
-            resource = api_info(kind).resource
-            self._kinds[resource.api_version, resource.kind] = kind
-            # Events own nothing and nothing owns them, but they are many.
-            if resource.kind != "Event":
-                informer: Informer[Any] = context.informers.of(kind)
-                informer.add_handler(self._handler(kind))
-                self._informers.append(informer)
+        self._served = context.kinds
+        self._shared = context.informers
+        self._kinds: Mapping[tuple[str, str], type[Resource]] = {}
+        self._informers: dict[type[Resource], Informer[Any]] = {}
+        self._follow_kinds()
+        self._served.on_change(self._follow_kinds)
+
+    def _follow_kinds(self) -> None:
+        """Follow the kinds that are served now: new ones, and no longer those that were taken away."""
+        self._kinds = self._served.types()
+        # Events own nothing and nothing owns them, but they are many.
+        wanted = {kind for kind in self._kinds.values() if api_info(kind).resource.kind != "Event"}
+        for kind in wanted - self._informers.keys():
+            informer: Informer[Any] = self._shared.of(kind)
+            self._informers[kind] = informer
+            informer.add_handler(self._handler(kind))
+        for kind in self._informers.keys() - wanted:
+            del self._informers[kind]
+            self._shared.stop(kind)
+            for uid in self._graph.of_kind(kind):
+                self._on_gone(uid)
 
     async def run(self) -> None:
-        for informer in self._informers:
+        for informer in list(self._informers.values()):
             await informer.synced()
         await run_workers(self._queue, self._reconcile, workers=self._workers, name=self.name)
 

@@ -47,9 +47,7 @@ class NamespaceController:
         self._client = context.client
         self._clock = context.clock
         self._workers = context.settings.workers
-        self._kinds = [kind for kind in context.kinds if issubclass(kind, NamespacedResource)]
-        # Pods go first, and all else only after them (KEP-5080): what guards them must not go before they do.
-        self._kinds.sort(key=lambda kind: kind is not Pod)
+        self._kinds = context.kinds
         self._namespaces = context.informers.of(Namespace)
         self._queue: WorkQueue[str] = WorkQueue(self.name)
         self._namespaces.add_handler(self._on_namespace)
@@ -75,7 +73,7 @@ class NamespaceController:
         if not terminating(namespace) or FINALIZER not in ((namespace.spec.finalizers if namespace.spec else None) or ()):
             return
         content = Content()
-        for kind in self._kinds:
+        for kind in self._namespaced_kinds():
             await self._empty(kind, name, content)
             if kind is Pod and content.remaining:
                 break
@@ -83,6 +81,11 @@ class NamespaceController:
         if content.failures or content.remaining:
             raise Retry(_AGAIN, f"content remains in namespace {name}")
         await self._finalize(namespace)
+
+    def _namespaced_kinds(self) -> list[type[NamespacedResource]]:
+        kinds = [kind for kind in dict.fromkeys(self._kinds.types().values()) if issubclass(kind, NamespacedResource)]
+        # Pods go first, and all else only after them (KEP-5080): what guards them must not go before they do.
+        return sorted(kinds, key=lambda kind: kind is not Pod)
 
     async def _empty(self, kind: type[NamespacedResource], namespace: str, content: Content) -> None:
         """Delete all objects of one kind, and note those that stay."""

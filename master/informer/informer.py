@@ -208,6 +208,7 @@ class Informers:
     def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs
         self._informers: dict[type[Resource], Informer[Any]] = {}
+        self._running: dict[type[Resource], asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     def of(self, kind: type[R]) -> Informer[R]:
@@ -215,20 +216,26 @@ class Informers:
         if informer is None:
             informer = self._informers[kind] = Informer(self._verbs, kind)
             if self._tasks is not None:
-                self._start(self._tasks, informer)
+                self._start(self._tasks, kind, informer)
         return informer
 
-    @staticmethod
-    def _start(tasks: asyncio.TaskGroup, informer: Informer[Any]) -> None:
-        tasks.create_task(informer.run())
+    def stop(self, kind: type[Resource]) -> None:
+        """End the informer of a kind that is served no longer; who still reads from it sees the last state."""
+        self._informers.pop(kind, None)
+        task = self._running.pop(kind, None)
+        if task is not None:
+            task.cancel()
+
+    def _start(self, tasks: asyncio.TaskGroup, kind: type[Resource], informer: Informer[Any]) -> None:
+        self._running[kind] = tasks.create_task(informer.run())
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                for informer in self._informers.values():
-                    self._start(tasks, informer)
+                for kind, informer in self._informers.items():
+                    self._start(tasks, kind, informer)
                 await asyncio.Event().wait()
             finally:
                 self._tasks = None

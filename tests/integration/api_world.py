@@ -24,6 +24,7 @@ from master.api.http.auditing import Auditor
 from master.api.http.protocols import Joiner, StreamingHandler
 from master.api.http.server import ApiServer
 from master.api.registry.registry import Registry
+from master.api.served_types import ServedTypes
 from master.api.settings import ApiSettings
 from master.client.events import EventRecorder
 from master.client.local import LocalClient
@@ -219,7 +220,7 @@ def _controller_context(
     return ControllerContext(
         client=client,
         informers=informers,
-        kinds=(),
+        kinds=ServedTypes(registry.kinds),
         recorder=lambda component: EventRecorder(client, component),
         clock=SystemClock(),
         heartbeats=_NoNodes(),

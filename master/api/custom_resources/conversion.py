@@ -169,11 +169,11 @@ class VersionConversion:
         self._storage_api_version = f"{group}/{storage_version}"
         self._shapes = shapes
         self._schema = shapes[version]
-        self._is_storage = version == storage_version
+        self.is_storage = version == storage_version
         self._since = since
         self._converter = converter
         #: Nothing was ever stored in another version, and there is nothing to fill in.
-        self._as_stored = self._is_storage and set(stored_versions) <= {version} and not has_defaults(self._schema)
+        self._as_stored = self.is_storage and set(stored_versions) <= {version} and not has_defaults(self._schema)
         self._remembered: OrderedDict[tuple[str, int], CachedObject] = OrderedDict()
         self._remembered_bytes = 0
 
@@ -189,14 +189,14 @@ class VersionConversion:
         return [obj for obj in result if obj is not None]
 
     async def stored(self, obj: Json) -> Json:
-        if self._is_storage:
+        if self.is_storage:
             return obj
         (converted,) = await self._converted([obj], self._storage_api_version)
         return self._shaped(converted, self._shapes[self._storage_api_version.rpartition("/")[2]])
 
     def _known(self, obj: CachedObject) -> CachedObject | None:
         """The object in this version, when that needs no work."""
-        if self._is_storage and obj.revision >= self._since:
+        if self.is_storage and obj.revision >= self._since:
             return obj
         return self._remembered.get((obj.key, obj.revision))
 

@@ -60,6 +60,11 @@ def name_and_age(obj: Json, now: datetime) -> list[Any]:
 class Conversion(Protocol):
     """How objects of a kind with several versions are shown in one of them and stored in another. Raises StatusError."""
 
+    @property
+    def is_storage(self) -> bool:
+        """Whether objects are stored in the kind's version."""
+        ...
+
     async def shown(self, objects: Sequence[CachedObject]) -> Sequence[CachedObject]:
         """The objects in the kind's version, in the same order; those that are in it already are the same."""
         ...

@@ -4,7 +4,7 @@
 Importing this module imports each file of the folder, and fails on one that declares no `KIND` or a duplicate of another.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -28,6 +28,7 @@ class Kinds:
         self._custom: dict[str, tuple[Kind, ...]] = {}
         #: Grows with each change: what is made of the kinds is made anew when it differs.
         self.generation = 0
+        self._handlers: list[Callable[[], None]] = []
         names: set[tuple[str, str, str]] = set()
         for kind in kinds:
             resource, name = (kind.group, kind.version, kind.plural), (kind.group, kind.version, kind.kind)
@@ -53,12 +54,21 @@ class Kinds:
         self._by_resource.update({(kind.group, kind.version, kind.plural): kind for kind in served})
         self._custom[definition] = tuple(served)
         self._sort()
-        self.generation += 1
+        self._changed()
 
     def withdraw(self, definition: str) -> None:
         """Serve a definition's kinds no longer."""
         if self._drop(definition):
-            self.generation += 1
+            self._changed()
+
+    def on_change(self, handler: Callable[[], None]) -> None:
+        """Called after each change. It must return quickly."""
+        self._handlers.append(handler)
+
+    def _changed(self) -> None:
+        self.generation += 1
+        for handler in self._handlers:
+            handler()
 
     def of_definition(self, definition: str) -> tuple[Kind, ...]:
         """What is served for a definition."""

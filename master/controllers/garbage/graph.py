@@ -47,6 +47,10 @@ class Graph:
     def get(self, uid: str) -> Vertex | None:
         return self._vertices.get(uid)
 
+    def of_kind(self, kind: type[Resource]) -> list[str]:
+        """The uids of the objects of a kind."""
+        return [uid for uid, vertex in self._vertices.items() if vertex.kind is kind]
+
     def dependents(self, uid: str) -> Iterator[Vertex]:
         """Those that name this uid as an owner."""
         for dependent in list(self._dependents.get(uid, ())):

@@ -13,23 +13,17 @@ from pathlib import Path
 from typing import cast
 
 from lightkube.core.resource import Resource
-from lightkube.resources.apps_v1 import Deployment, ReplicaSet
-from lightkube.resources.coordination_v1 import Lease
 from lightkube.resources.core_v1 import (
-    ConfigMap,
-    Endpoints,
     Event,
     Namespace,
     Node,
     Pod,
-    Secret,
-    Service,
-    ServiceAccount,
 )
-from lightkube.resources.discovery_v1 import EndpointSlice
 
 from master.api.auth.access_review import AccessReview
 from master.api.build import build_registry
+from master.api.registry.registry import Registry
+from master.api.served_types import ServedTypes
 from master.api.settings import ApiSettings
 from master.client.errors import StatusError
 from master.client.events import EventRecorder
@@ -41,22 +35,6 @@ from master.pki.authority import Authority, generate_key, key_to_pem
 from master.pki.service_account.keys import ServiceAccountKeys
 from master.store.cache import WatchCache
 from master.store.sqlite import SQLiteStore
-
-KINDS: Sequence[type[Resource]] = (
-    ConfigMap,
-    Deployment,
-    EndpointSlice,
-    Endpoints,
-    Event,
-    Lease,
-    Namespace,
-    Node,
-    Pod,
-    ReplicaSet,
-    Secret,
-    Service,
-    ServiceAccount,
-)
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -178,6 +156,7 @@ class World:
     informers: Informers
     heartbeats: Heartbeats
     nodes: Nodes
+    registry: Registry
     recorders: list[EventRecorder] = field(default_factory=list)
 
     async def apply(self, kind: type[Resource], body: Json) -> None:
@@ -241,7 +220,7 @@ async def open_world(folder: Path, settings: ControllerSettings, *, lag: float =
             informers = Informers(registry)
             lagging = Informers(cast(Verbs, LaggingReads(registry, lag))) if lag else informers
             nodes = Nodes(client, informers)
-            world = World(client, informers, Heartbeats(), nodes)
+            world = World(client, informers, Heartbeats(), nodes, registry)
 
             def recorder(component: str) -> EventRecorder:
                 made = EventRecorder(client, component)
@@ -251,7 +230,7 @@ async def open_world(folder: Path, settings: ControllerSettings, *, lag: float =
             context = ControllerContext(
                 client=client,
                 informers=lagging,
-                kinds=KINDS,
+                kinds=ServedTypes(registry.kinds),
                 recorder=recorder,
                 clock=SystemClock(),
                 heartbeats=world.heartbeats,
@@ -264,6 +243,7 @@ async def open_world(folder: Path, settings: ControllerSettings, *, lag: float =
             followed = {informers, lagging}
             runs = [
                 *(each.run for each in followed),
+                registry.custom_resources.run,
                 nodes.run,
                 *(each.run for each in controllers),
                 *(each.run for each in world.recorders),

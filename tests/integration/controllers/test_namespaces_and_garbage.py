@@ -1,12 +1,15 @@
 """Namespaces and the garbage collector over the real API."""
 
+import json
 from typing import Any, Literal
 
+import pytest
 from lightkube.resources.apps_v1 import Deployment, ReplicaSet
 from lightkube.resources.core_v1 import ConfigMap, Namespace, Pod, ServiceAccount
 
+from master.api.custom_resources.controller import DEFINITIONS
 from master.client.errors import StatusError
-from master.client.protocol import DeleteOptions
+from master.client.protocol import DeleteOptions, ResourceRef
 from tests.integration.controllers.controllers_world import CA, World, until
 from tests.integration.controllers.test_deployment_rollouts import complete, deployment
 
@@ -169,3 +172,124 @@ async def test_an_object_with_one_owner_left_only_loses_the_reference_to_the_oth
         return await gone(world, ConfigMap, "child", "default")
 
     await until(collected, what="child collected")
+
+
+WIDGETS = ResourceRef("example.com", "v1", "widgets")
+
+
+async def declare_widgets(world: World) -> None:
+    """A definition in two versions, of which v2 is stored."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    body = {
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [
+                {"name": "v1", "served": True, "storage": False, "schema": schema},
+                {"name": "v2", "served": True, "storage": True, "schema": schema},
+            ],
+        },
+    }
+    await world.registry.create(DEFINITIONS, "", body)
+
+    async def served() -> bool:
+        return world.registry.kinds.get("example.com", "v1", "widgets") is not None
+
+    await until(served, what="widgets are served")
+
+
+async def widget(world: World, name: str, namespace: str = "default", **metadata: Any) -> str:
+    """Create a widget; its uid."""
+    body = {"metadata": {"name": name, **metadata}}
+    created = json.loads(await world.registry.create(WIDGETS, namespace, body))
+    return str(created["metadata"]["uid"])
+
+
+async def has_widget(world: World, name: str, namespace: str = "default") -> bool:
+    return any(json.loads(raw)["metadata"]["name"] == name for raw in (await world.registry.list(WIDGETS, namespace)).items)
+
+
+async def test_owners_work_between_custom_and_other_kinds_in_any_version(world: World) -> None:
+    await declare_widgets(world)
+    owner = await widget(world, "owner")
+    for version in ("v1", "v2"):
+        reference = {"apiVersion": f"example.com/{version}", "kind": "Widget", "name": "owner", "uid": owner}
+        await world.apply(ConfigMap, config_map(f"of-{version}", ownerReferences=[reference]))
+    await world.apply(ConfigMap, config_map("kept"))
+    kept = await world.client.get(ConfigMap, "kept", "default")
+    assert kept.metadata is not None
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "kept", "uid": str(kept.metadata.uid)}
+    await widget(world, "owned", ownerReferences=[reference])
+    absent = {"apiVersion": "v1", "kind": "ConfigMap", "name": "absent", "uid": "1"}
+    await widget(world, "lost", ownerReferences=[absent])
+
+    async def lost() -> bool:
+        return not await has_widget(world, "lost")
+
+    await until(lost, what="a widget without an owner is collected")
+    await world.registry.delete(WIDGETS, "default", "owner", DeleteOptions())
+
+    async def collected() -> bool:
+        return await gone(world, ConfigMap, "of-v1", "default") and await gone(world, ConfigMap, "of-v2", "default")
+
+    await until(collected, what="config maps of the widget are collected")
+    assert await has_widget(world, "owned")
+    await world.client.delete(ConfigMap, "kept", "default")
+
+    async def owned_gone() -> bool:
+        return not await has_widget(world, "owned")
+
+    await until(owned_gone, what="the widget of the config map is collected")
+
+
+async def test_a_deleted_namespace_takes_custom_resources_with_it_when_their_finalizers_allow(world: World) -> None:
+    await declare_widgets(world)
+    await world.apply(Namespace, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
+    await widget(world, "plain", "team")
+    await widget(world, "held", "team", finalizers=["example.com/hold"])
+    await world.client.delete(Namespace, "team")
+
+    async def held() -> bool:
+        namespace = await world.client.get(Namespace, "team")
+        conditions = (namespace.status.conditions if namespace.status else None) or ()
+        return any("widgets.example.com has 1 resource instances" in (each.message or "") for each in conditions)
+
+    await until(held, what="the namespace says what holds it up")
+    await world.registry.patch(WIDGETS, "team", "held", "application/merge-patch+json", {"metadata": {"finalizers": None}})
+
+    async def emptied() -> bool:
+        return await gone(world, Namespace, "team")
+
+    await until(emptied, what="the namespace is gone")
+
+
+async def test_a_deleted_definition_waits_for_the_finalizers_of_its_objects(world: World) -> None:
+    await declare_widgets(world)
+    await widget(world, "held", finalizers=["example.com/hold"])
+    await widget(world, "plain")
+    await world.registry.delete(DEFINITIONS, "", "widgets.example.com", DeleteOptions())
+
+    async def only_held() -> bool:
+        return not await has_widget(world, "plain")
+
+    await until(only_held, what="the plain widget is deleted")
+    assert await has_widget(world, "held")
+    with pytest.raises(StatusError, match="not found"):
+        await world.registry.get(WIDGETS, "default", "plain")
+    await world.registry.patch(WIDGETS, "default", "held", "application/merge-patch+json", {"metadata": {"finalizers": None}})
+
+    async def withdrawn() -> bool:
+        return world.registry.kinds.get("example.com", "v1", "widgets") is None
+
+    await until(withdrawn, what="the definition is gone")
+    # Declared anew, it works as before: informers and caches have let the old kind go.
+    await declare_widgets(world)
+    absent = {"apiVersion": "v1", "kind": "ConfigMap", "name": "absent", "uid": "1"}
+    await widget(world, "lost", ownerReferences=[absent])
+
+    async def lost() -> bool:
+        return not await has_widget(world, "lost")
+
+    await until(lost, what="a widget without an owner is collected")
