@@ -147,7 +147,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         metrics=ApiMetrics(parts.metrics),
         dispatcher=Dispatcher(settings.max_in_flight, FlowMetrics(parts.metrics), wait_seconds=settings.queue_wait_seconds),
         auditor=parts.auditor,
-        background={"custom resources": registry.custom_resources.run},
+        background={"custom resources": registry.custom_resources.run, "webhooks": registry.webhooks.run},
     )
 
 

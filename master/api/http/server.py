@@ -124,11 +124,11 @@ class ApiServer:
                 finally:
                     self.started.clear()
                     listener.close()
-                    for task in beside:
-                        task.cancel()
                     for task in list(self._long_running):
                         task.cancel()
                     await runner.cleanup()
+                    for task in beside:
+                        task.cancel()
         finally:
             self._writes.use(None)
             await runner.cleanup()

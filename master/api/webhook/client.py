@@ -52,6 +52,13 @@ class WebhookClient:
         #: Made by the first call: most clusters have no webhooks. By whether the host is a Service's.
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
+    async def run(self) -> None:
+        """Until cancelled; then close. For who owns the calls' event loop."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """Close all connections. A later call opens new ones."""
         sessions, self._sessions = self._sessions, {}
