@@ -49,7 +49,7 @@ from master.informer import Informers
 from master.pki import cluster as cluster_pki
 from master.pki.cluster import BROKER_USER, ClusterPki
 from master.pki.files import PkiError
-from master.pki.names import advertised, broker_advertised, broker_local, broker_names, server_names
+from master.pki.names import advertised, api_url, broker_advertised, broker_local, broker_names, server_names
 from master.preflight import check_host
 from master.scheduler.scheduler import Scheduler
 from master.settings import BrokerSettings, MasterSettings, broker_address
@@ -276,6 +276,7 @@ class Master:
             heartbeats=fleet.liveness,
             settings=ControllerSettings(
                 ca_certificate=pki.authority.certificate_pem.decode(),
+                api_url=api_url(self._settings),
                 cluster_cidr=ipaddress.IPv4Network(network.cluster_cidr),
                 node_cidr_mask_size=network.node_prefix,
             ),

@@ -1,5 +1,6 @@
 """Puts the API together; see `master.api` for the order in which the application does it."""
 
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from master.api.auth.protocol import TokenAuthenticator, UserInfo
 from master.api.auth.rbac.index import RbacIndex
 from master.api.auth.reviews.registry import REVIEWS
 from master.api.auth.reviews.review import ReviewContext
-from master.api.auth.service_account.authenticator import ServiceAccountAuthenticator
+from master.api.auth.service_account.authenticator import LAST_USED, ServiceAccountAuthenticator
 from master.api.auth.service_account.openid import OpenIdDiscovery
 from master.api.auth.service_account.token_requests import TokenRequests
 from master.api.auth.tokens import StaticTokens
@@ -40,12 +41,16 @@ from master.api.registry.storage import decode
 from master.api.registry.strategies import binding, scale
 from master.api.schema.schemas import Schemas
 from master.api.settings import ApiSettings
+from master.client.errors import StatusError
 from master.client.protocol import Json, ResourceRef
 from master.client.streams import NodeStreams
 from master.pki.service_account.keys import ServiceAccountKeys
 from master.store.cache import WatchCache
 from master.store.protocol import Store
 
+_log = logging.getLogger(__name__)
+
+_SECRETS = ResourceRef("", "v1", "secrets")
 _SERVICES = ResourceRef("", "v1", "services")
 
 
@@ -91,13 +96,26 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
     async def read_object(resource: ResourceRef, namespace: str, name: str) -> Json:
         return decode(await registry.get(resource, namespace, name))
 
+    async def mark_used(namespace: str, name: str, day: str) -> None:
+        patch = {"metadata": {"labels": {LAST_USED: day}}}
+        try:
+            await registry.patch(_SECRETS, namespace, name, "application/merge-patch+json", patch)
+        except StatusError as error:  # a mark that cannot be written refuses nobody
+            _log.warning("cannot mark a token as used: %s", error, extra={"namespace": namespace, "secret": name})
+
     built_in: list[TokenAuthenticator] = [StaticTokens(parts.static_tokens), BootstrapTokens(read_secret)]
     tokens: TokenRequests | None = None
     openid: OpenIdDiscovery | None = None
     if parts.service_account_keys is not None:
         issuer = settings.service_account_issuer
         built_in.append(
-            ServiceAccountAuthenticator(parts.service_account_keys, registry.storage, issuer=issuer, api_audiences=(issuer,))
+            ServiceAccountAuthenticator(
+                parts.service_account_keys,
+                registry.storage,
+                issuer=issuer,
+                api_audiences=(issuer,),
+                mark_used=mark_used,
+            )
         )
         tokens = TokenRequests(
             parts.service_account_keys,

@@ -73,6 +73,7 @@ def token_secret(identity: str, secret: str, *, ttl: timedelta, description: str
         "token-id": identity,
         "token-secret": secret,
         "usage-bootstrap-authentication": "true",
+        "usage-bootstrap-signing": "true",
         "description": description,
     }
     if ttl:

@@ -113,6 +113,9 @@ class ControllerSettings:
     ca_certificate: str
     """The cluster CA in PEM: published to every namespace as the ConfigMap kube-root-ca.crt."""
 
+    api_url: str = ""
+    """Where clients outside reach the API: published in kube-public/cluster-info; "" publishes nothing."""
+
     cluster_cidr: IPv4Network = field(default_factory=lambda: IPv4Network("10.244.0.0/16"))
     node_cidr_mask_size: int = 24
 

@@ -224,7 +224,7 @@ def _controller_context(
         recorder=lambda component: EventRecorder(client, component),
         clock=SystemClock(),
         heartbeats=_NoNodes(),
-        settings=ControllerSettings(ca_certificate=authority.certificate_pem.decode()),
+        settings=ControllerSettings(ca_certificate=authority.certificate_pem.decode(), api_url="https://192.0.2.1:6443"),
         authority=authority,
         service_account_keys=keys,
         access=AccessReview(registry.authorization),

@@ -62,5 +62,11 @@ def test_a_token_is_the_secret_that_kubernetes_defines() -> None:
     secret = token_secret("abcdef", "0123456789abcdef", ttl=timedelta(hours=1))
     assert secret["type"] == "bootstrap.kubernetes.io/token"
     assert secret["metadata"] == {"name": "bootstrap-token-abcdef", "namespace": "kube-system"}
-    assert set(secret["data"]) == {"token-id", "token-secret", "expiration", "usage-bootstrap-authentication"}
+    assert set(secret["data"]) == {
+        "token-id",
+        "token-secret",
+        "expiration",
+        "usage-bootstrap-authentication",
+        "usage-bootstrap-signing",
+    }
     assert "expiration" not in token_secret("abcdef", "0123456789abcdef", ttl=timedelta())["data"]

@@ -11,8 +11,8 @@ import time
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 from master.api.admission.protocol import ObjectReader
 from master.api.auth.protocol import AUTHENTICATED, Authenticated, TokenRefused, UserInfo
@@ -39,11 +39,17 @@ _EXTRA = "authentication.kubernetes.io/"
 TOKEN_SECRET = "kubernetes.io/service-account-token"
 #: The label of a legacy token that was not used for so long that nobody may use it any more.
 INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+#: The label that says on which day a legacy token was used last.
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+MarkUsed = Callable[[str, str, str], Awaitable[None]]
 _INVALIDATED = "service account token has been invalidated"
 
 
 class ServiceAccountAuthenticator:
-    """`api_audiences`: what a token must be meant for to be used here; the first is the issuer."""
+    """`api_audiences`: what a token must be meant for to be used here.
+
+    `mark_used`: called with namespace, name and day when a legacy token is used the first time on a day.
+    """
 
     def __init__(
         self,
@@ -52,8 +58,10 @@ class ServiceAccountAuthenticator:
         *,
         issuer: str,
         api_audiences: Sequence[str],
+        mark_used: MarkUsed | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._mark_used = mark_used
         self._keys = keys
         self._reader = reader
         self._issuers = frozenset({issuer, LEGACY_ISSUER})
@@ -141,6 +149,9 @@ class ServiceAccountAuthenticator:
         if found is None or found["metadata"].get("deletionTimestamp"):
             raise TokenRefused(f"service account {account.namespace}/{account.name} has been deleted")
         _check_uid("service account", found, account.uid)
+        today = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%d")
+        if self._mark_used is not None and (secret["metadata"].get("labels") or {}).get(LAST_USED) != today:
+            await self._mark_used(account.namespace, claims.secret, today)
         return _user_of(account, None)
 
     async def _check_account(self, account: Account, now: float) -> None:
