@@ -246,3 +246,30 @@ async def test_reviews_are_created_like_objects(world: ApiWorld, version: str) -
     wrong = review("SubjectAccessReview", user="x")
     refused = await world.kubectl(*create, version=version, stdin=wrong)
     assert "exactly one of nonResourceAttributes or resourceAttributes must be specified" in refused.err
+
+
+async def test_an_apply_that_creates_needs_the_permission_to_create(world: ApiWorld) -> None:
+    await world.ok("create", "role", "patcher", "--verb=get,patch", "--resource=configmaps", "-n", "team")
+    await world.ok("create", "rolebinding", "patcher", "--role=patcher", "--user=patcher", "-n", "team")
+    manifest = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"team"},"data":{"a":"1"}}'
+    for more in ((), ("--dry-run=server",)):
+        refused = await said(world, "patcher", "apply", "--server-side", "-f", "-", *more, stdin=manifest)
+        cannot = 'User "patcher" cannot create resource "configmaps" in API group "" in the namespace "team"'
+        assert refused.endswith(f'configmaps "c" is forbidden: {cannot}')
+    await world.ok("create", "configmap", "c", "-n", "team")
+    assert "serverside-applied" in await said(world, "patcher", "apply", "--server-side", "-f", "-", stdin=manifest)
+
+
+async def test_a_subresource_is_a_permission_of_its_own(world: ApiWorld) -> None:
+    await world.ok("create", "role", "scaler", "--verb=get,patch", "--resource=deployments,deployments/scale", "-n", "team")
+    await world.ok("create", "role", "looker", "--verb=get,list", "--resource=deployments", "-n", "team")
+    for name in ("scaler", "looker"):
+        await world.ok("create", "rolebinding", name, f"--role={name}", f"--user={name}", "-n", "team")
+    await world.ok("create", "deployment", "d", "--image=i", "-n", "team")
+    assert "scaled" in await said(world, "scaler", "scale", "deployment", "d", "--replicas=0", "-n", "team")
+    assert 'cannot patch resource "deployments/scale" in API group "apps"' in await said(
+        world, "looker", "scale", "deployment", "d", "--replicas=0", "-n", "team"
+    )
+    # Who may finalize what belongs to a namespace may not finalize the namespace itself.
+    async with world.http(world.user("editor")) as http, http.put("/api/v1/namespaces/team/finalize", json={}) as response:
+        assert 'cannot update resource "namespaces/finalize"' in (await response.json())["message"]

@@ -132,3 +132,22 @@ async def test_a_node_reaches_what_its_pods_use_and_no_more(world: ApiWorld) -> 
     assert (code, "can only update pod status for pods with spec.nodeName set to itself" in text) == (403, True)
     await world.ok("delete", "pod", "one", "--force", "--grace-period=0")
     assert "no relationship found" in await said("get", "secret", "mine")
+
+
+async def test_a_node_gets_tokens_for_its_own_pods_alone(world: ApiWorld) -> None:
+    uids = {}
+    for name, on in (("one", "n1"), ("two", "n2")):
+        await world.ok("create", "serviceaccount", name)
+        spec = {"nodeName": on, "serviceAccountName": name, "containers": [{"name": "c", "image": "i"}]}
+        pod = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+        uids[name] = await world.ok("create", "-f", "-", "-o", "jsonpath={.metadata.uid}", stdin=pod)
+
+    async def token(account: str, pod: str = "") -> str:
+        bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}", f"--bound-object-uid={uids[pod]}") if pod else ()
+        result = await world.kubectl("create", "token", account, *bound, user=node(world, "n1"))
+        return (result.out + result.err).strip()
+
+    assert (await token("one", "one")).count(".") == 2
+    assert (await token("one")).endswith("node requested token not bound to a pod")
+    assert "no relationship found between node 'n1' and this object" in await token("two", "two")
+    assert (await token("one", "two")).endswith("node requested token bound to a pod scheduled on a different node")

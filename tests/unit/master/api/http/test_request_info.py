@@ -2,6 +2,7 @@
 
 import pytest
 
+from master.api.auth.protocol import UserInfo
 from master.api.http.request_info import parse
 
 
@@ -40,3 +41,28 @@ def test_a_get_with_watch_is_a_watch() -> None:
     assert parse("GET", "/api/v1/pods", watch=True).verb == "watch"
     assert parse("GET", "/api/v1/namespaces/a/pods/b", watch=True).verb == "watch"
     assert parse("DELETE", "/api/v1/pods", watch=True).verb == "deletecollection"
+
+
+@pytest.mark.parametrize(
+    ("method", "selector", "name"),
+    [
+        ("GET", "metadata.name=a", "a"),
+        ("GET", "metadata.name==a,status.phase!=Failed", "a"),
+        ("GET", "metadata.name!=a", ""),
+        ("GET", "metadata.name=a/b", ""),
+        ("GET", "metadata.namespace=a", ""),
+        ("GET", "", ""),
+        ("DELETE", "metadata.name=a", ""),
+    ],
+)
+def test_a_list_of_one_name_is_authorised_as_that_name(method: str, selector: str, name: str) -> None:
+    for watch in (False, True):
+        info = parse(method, "/api/v1/namespaces/n/pods", watch=watch, field_selector=selector)
+        assert info.name == ""
+        assert info.attributes(UserInfo("jane")).name == name
+
+
+def test_a_selector_beside_a_name_does_not_count() -> None:
+    info = parse("GET", "/api/v1/namespaces/n/pods/b", watch=False, field_selector="metadata.name=a")
+    attributes = info.attributes(UserInfo("jane"))
+    assert (attributes.name, attributes.field_selector) == ("b", "")
