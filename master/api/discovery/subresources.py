@@ -21,6 +21,7 @@ SUBRESOURCES = {
     "attach": Subresource(("create", "get"), "", "v1", "PodAttachOptions"),
     "binding": Subresource(("create",), "", "v1", "Binding"),
     "ephemeralcontainers": Subresource(("get", "patch", "update")),
+    "resize": Subresource(("get", "patch", "update")),
     "eviction": Subresource(("create",), "policy", "v1", "Eviction"),
     "exec": Subresource(("create", "get"), "", "v1", "PodExecOptions"),
     "finalize": Subresource(("update",)),

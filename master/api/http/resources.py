@@ -54,7 +54,7 @@ _BODIES = {
     "binding": ("v1", "Binding"),
     "eviction": ("policy/v1", "Eviction"),
 }
-_WRITTEN = frozenset({"", "status", "scale", "finalize", "approval", "ephemeralcontainers"})
+_WRITTEN = frozenset({"", "status", "scale", "finalize", "approval", "ephemeralcontainers", "resize"})
 
 
 class Resources:

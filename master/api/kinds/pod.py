@@ -3,6 +3,8 @@
 from master.api.kinds.kind import Json, Kind
 from master.api.kinds.pod_spec.defaults import default_pod, default_pod_spec
 from master.api.kinds.pod_spec.gates import GATED_CONDITION
+from master.api.kinds.pod_spec.qos import qos_class
+from master.api.kinds.pod_spec.resize import default_resize_policies, keep_resize_policies
 from master.api.kinds.pod_spec.updates import validate_pod_update
 from master.api.kinds.pod_spec.validation import validate_pod_spec
 from master.api.kinds.rules import names
@@ -19,27 +21,13 @@ def _prepare_for_create(obj: Json) -> None:
     if spec.get("schedulingGates"):
         obj["status"]["conditions"] = [dict(GATED_CONDITION)]
     obj["metadata"]["generation"] = 1
+    # Not with the other defaults: a pod that runs never gets it, for a changed container is started anew.
+    default_resize_policies(spec)
 
 
 def _derive(obj: Json) -> None:
     # Only now: admission may have set requests and limits.
     obj["status"]["qosClass"] = qos_class(obj.get("spec") or {})
-
-
-def qos_class(spec: Json) -> str:
-    """Guaranteed, Burstable or BestEffort, by the containers' cpu and memory."""
-    requests_seen = limits_seen = False
-    guaranteed = True
-    for field in ("initContainers", "containers"):
-        for container in spec.get(field) or ():
-            resources = container.get("resources") or {}
-            limits = {n: q for n, q in (resources.get("limits") or {}).items() if n in ("cpu", "memory")}
-            requests = {n: q for n, q in (resources.get("requests") or {}).items() if n in ("cpu", "memory")}
-            requests_seen, limits_seen = requests_seen or bool(requests), limits_seen or bool(limits)
-            guaranteed = guaranteed and len(limits) == 2 and {**limits, **requests} == limits
-    if not requests_seen and not limits_seen:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
 
 
 def _default(obj: Json) -> None:
@@ -51,6 +39,7 @@ def _default(obj: Json) -> None:
 def _prepare_for_update(obj: Json, old: Json) -> None:
     # What the client left to its default is no change.
     _default(obj)
+    keep_resize_policies(obj["spec"], old.get("spec") or {})
     next_generation(obj, old)
 
 
@@ -82,7 +71,7 @@ KIND = Kind(
     categories=("all",),
     definition="io.k8s.api.core.v1.Pod",
     subresources=frozenset(
-        {"status", "log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers", "binding", "eviction"}
+        {"status", "log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers", "resize", "binding", "eviction"}
     ),
     default=_default,
     validate=_validate,
@@ -100,6 +89,8 @@ KIND = Kind(
         "spec.hostNetwork": lambda obj: "true" if (obj.get("spec") or {}).get("hostNetwork") else "false",
         "status.phase": lambda obj: _status("phase", obj),
         "status.podIP": lambda obj: _status("podIP", obj),
+        # Accepted, and never anybody's: as in Kubernetes, whose pods have no such field to select by.
+        "status.podIPs": lambda obj: "",
         "status.nominatedNodeName": lambda obj: _status("nominatedNodeName", obj),
     },
 )

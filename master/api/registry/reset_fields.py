@@ -29,6 +29,7 @@ _STATUS_WRITES: Mapping[tuple[str, str], tuple[Path, ...]] = {
 _OTHER_WRITES: Mapping[tuple[str, str, str], tuple[Path, ...]] = {
     ("", "namespaces", ""): (*_STATUS, field_paths("spec", "finalizers")),
     ("", "pods", "ephemeralcontainers"): _STATUS,
+    ("", "pods", "resize"): _STATUS,
     ("certificates.k8s.io", "certificatesigningrequests", "approval"): (
         *_SPEC,
         field_paths("status", "certificate"),

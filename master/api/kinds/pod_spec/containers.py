@@ -9,9 +9,10 @@ from typing import Any
 from master.api.kinds.pod_spec.env import validate_env
 from master.api.kinds.pod_spec.ports import validate_container_ports
 from master.api.kinds.pod_spec.probes import validate_lifecycle, validate_probe
+from master.api.kinds.pod_spec.resize import validate_resize_policies
 from master.api.kinds.pod_spec.resources import validate_resources
 from master.api.kinds.pod_spec.security import validate_container_security
-from master.api.kinds.pod_spec.volume_mounts import validate_volume_mounts
+from master.api.kinds.pod_spec.volume_mounts import validate_volume_devices, validate_volume_mounts
 from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
 from master.client.errors import Cause
@@ -28,7 +29,7 @@ def validate_containers(spec: Json, volumes: Mapping[str, Json], path: str) -> l
     """Every error of `spec.containers` and `spec.initContainers`. `volumes`: the pod's volumes by name."""
     causes: list[Cause] = []
     containers, init_containers = spec.get("containers") or [], spec.get("initContainers") or []
-    host_network = bool(spec.get("hostNetwork"))
+    host_network, restarts = bool(spec.get("hostNetwork")), spec.get("restartPolicy") != "Never"
     if not containers:
         causes.append(required(f"{path}.containers"))
     seen: set[str] = set()
@@ -38,6 +39,7 @@ def validate_containers(spec: Json, volumes: Mapping[str, Json], path: str) -> l
         causes.extend(validate_container_name(container, seen, where))
         if container.get("restartPolicy"):
             causes.append(forbidden(f"{where}.restartPolicy", "may not be set for non-init containers"))
+        causes.extend(validate_resize_policies(container, f"{where}.resizePolicy", restarts=restarts))
         causes.extend(validate_lifecycle(container.get("lifecycle"), f"{where}.lifecycle"))
         for probe in _PROBES:
             causes.extend(validate_probe(container.get(probe), f"{where}.{probe}", kind=probe))
@@ -45,7 +47,7 @@ def validate_containers(spec: Json, volumes: Mapping[str, Json], path: str) -> l
         where = f"{path}.initContainers[{index}]"
         causes.extend(validate_common(container, volumes, where, host_network=host_network))
         causes.extend(validate_container_name(container, seen, where))
-        causes.extend(_validate_init(container, where))
+        causes.extend(_validate_init(container, where, restarts=restarts))
     causes.extend(_validate_host_ports(containers, f"{path}.containers"))
     return causes
 
@@ -62,16 +64,19 @@ def validate_container_name(container: Json, seen: set[str], path: str) -> list[
     return causes
 
 
-def _validate_init(container: Json, path: str) -> list[Cause]:
+def _validate_init(container: Json, path: str, *, restarts: bool) -> list[Cause]:
     causes: list[Cause] = []
     policy = container.get("restartPolicy")
     if policy and policy != "Always":
         causes.append(not_supported(f"{path}.restartPolicy", policy, ["Always"]))
     if policy == "Always":
+        causes.extend(validate_resize_policies(container, f"{path}.resizePolicy", restarts=restarts))
         causes.extend(validate_lifecycle(container.get("lifecycle"), f"{path}.lifecycle"))
         for probe in _PROBES:
             causes.extend(validate_probe(container.get(probe), f"{path}.{probe}", kind=probe))
     else:
+        if container.get("resizePolicy"):
+            causes.append(invalid(f"{path}.resizePolicy", container["resizePolicy"], "must not be set for init containers"))
         causes.extend(
             forbidden(f"{path}.{field}", _SIDECAR_ONLY)
             for field in ("lifecycle", *_PROBES)
@@ -101,6 +106,7 @@ def validate_common(container: Json, volumes: Mapping[str, Json], path: str, *, 
     causes.extend(validate_container_ports(container.get("ports") or (), f"{path}.ports", host_network=host_network))
     causes.extend(validate_env(container, path))
     causes.extend(validate_volume_mounts(container, volumes, path))
+    causes.extend(validate_volume_devices(container, volumes, f"{path}.volumeDevices"))
     causes.extend(validate_resources(container.get("resources") or {}, f"{path}.resources"))
     causes.extend(validate_container_security(container.get("securityContext"), f"{path}.securityContext"))
     return causes

@@ -38,6 +38,37 @@ def validate_volume_mounts(container: Json, volumes: Mapping[str, Json], path: s
     return causes
 
 
+def validate_volume_devices(container: Json, volumes: Mapping[str, Json], path: str) -> list[Cause]:
+    """Where a container finds volumes in block mode (ValidateVolumeDevices)."""
+    causes: list[Cause] = []
+    mounted = {mount.get("name") for mount in container.get("volumeMounts") or ()}
+    names: set[str] = set()
+    paths: set[str] = set()
+    for index, device in enumerate(container.get("volumeDevices") or ()):
+        where, name, target = f"{path}[{index}]", device.get("name") or "", device.get("devicePath") or ""
+        volume = volumes.get(name)
+        if not name:
+            causes.append(required(f"{where}.name"))
+        elif volume is None:
+            causes.append(not_found(f"{where}.name", name))
+        elif name in names:
+            causes.append(invalid(f"{where}.name", name, "must be unique"))
+        elif volume.keys() - {"name"} and not volume.keys() & {"persistentVolumeClaim", "ephemeral"}:
+            message = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
+            causes.append(invalid(f"{where}.name", name, message))
+        if not target:
+            causes.append(required(f"{where}.devicePath"))
+        elif target in paths:
+            causes.append(invalid(f"{where}.devicePath", target, "must be unique"))
+        elif ".." in target.split("/"):
+            causes.append(invalid(f"{where}.devicePath", target, "can not contain backsteps ('..')"))
+        if name and name in mounted:
+            causes.append(invalid(f"{where}.name", name, "must not already exist in volumeMounts"))
+        names.add(name)
+        paths.add(target)
+    return causes
+
+
 def local_descending_path(path: str, where: str) -> list[Cause]:
     """A path that stays where it begins."""
     causes: list[Cause] = []

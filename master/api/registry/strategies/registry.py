@@ -6,6 +6,7 @@ from master.api.registry.strategies.approval import Approval
 from master.api.registry.strategies.binding import Binding
 from master.api.registry.strategies.ephemeral_containers import EphemeralContainers
 from master.api.registry.strategies.finalize import Finalize
+from master.api.registry.strategies.resize import Resize
 from master.api.registry.strategies.scale import Scale
 from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.strategies.whole import Status, Whole
@@ -16,6 +17,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "approval": Approval(),
     "scale": Scale(),
     "ephemeralcontainers": EphemeralContainers(),
+    "resize": Resize(),
     "finalize": Finalize(),
     "binding": Binding(),
 }

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from master.api.kinds.pod import KIND, qos_class
+from master.api.kinds.pod import KIND
 from master.api.kinds.pod_spec.defaults import default_pull_policy
+from master.api.kinds.pod_spec.qos import qos_class
 
 Json = dict[str, Any]
 
