@@ -2,19 +2,32 @@
 
 import re
 
+from master.api.cel.estimate import ENDLESS, Estimator, Sized
+from master.api.cel.schema_sizes import cardinality, size_of_schema
 from master.api.cel.schema_types import type_of_schema
 from master.api.custom_resources.rules.compilation import RuleError, compile_rule
 from master.api.custom_resources.rules.field_path import InvalidFieldPath, resolve
 from master.api.custom_resources.structural.schema import Json, is_embedded
-from master.api.kinds.rules.field_errors import invalid, not_supported, required
+from master.api.kinds.rules.field_errors import forbidden, invalid, not_supported, required
 from master.client.errors import Cause
 
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+#: What one rule may cost, as estimated.
+_COST = 10_000_000
 _LINE_BREAK = re.compile(r"[\n\r]")
 
 
-def validate_rules(schema: Json, path: str, *, compiles: bool, is_root: bool, no_old: str) -> tuple[list[Cause], list[Cause]]:
-    """What is wrong with how rules are written, and with what they say."""
+def validate_rules(
+    schema: Json,
+    path: str,
+    *,
+    compiles: bool,
+    is_root: bool,
+    no_old: str,
+    repeated: int | None,
+    costs: dict[str, int],
+) -> tuple[list[Cause], list[Cause]]:
+    """What is wrong with how rules are written, and with what they say. `costs`: gets the estimate of each, by path."""
     causes = [cause for index, rule in enumerate(schema["x-kubernetes-validations"])
               for cause in _written(rule, schema, f"{path}[{index}]")]  # fmt: skip
     if causes or not compiles:
@@ -24,6 +37,8 @@ def validate_rules(schema: Json, path: str, *, compiles: bool, is_root: bool, no
         text = "Internal error: internal error: failed to retrieve type information for x-kubernetes-validations"
         return [], [Cause(path, "InternalError", text)]
     errors: list[Cause] = []
+    sized = size_of_schema(schema, is_root=is_root or is_embedded(schema)) or Sized(ENDLESS, 2)
+    times = cardinality(sized) if repeated is None else repeated
     for index, rule in enumerate(schema["x-kubernetes-validations"]):
         where = f"{path}[{index}]"
         try:
@@ -32,6 +47,16 @@ def validate_rules(schema: Json, path: str, *, compiles: bool, is_root: bool, no
             text = f"Invalid value: {_as_go(rule)}: {error}"
             errors.append(Cause(f"{where}.{error.part}", "FieldValueInvalid", text))
             continue
+        for part, program, what in (
+            ("rule", compiled.program, "estimated rule cost"),
+            ("messageExpression", compiled.message_program, "estimated messageExpression cost"),
+        ):
+            if program is None:
+                continue
+            cost = Estimator(sized).cost(program.tree) * (times if part == "rule" else 1)
+            costs[f"{where}.{part}"] = cost
+            if cost > _COST:
+                errors.append(forbidden(f"{where}.{part}", too_expensive(what, cost, _COST)))
         if compiled.uses_old and no_old:
             why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {no_old}"
             errors.append(invalid(f"{where}.rule", rule["rule"], why))
@@ -39,6 +64,16 @@ def validate_rules(schema: Json, path: str, *, compiles: bool, is_root: bool, no
             why = "may not be set if oldSelf is not used in rule"
             errors.append(invalid(f"{where}.optionalOldSelf", rule["optionalOldSelf"], why))
     return [], errors
+
+
+def too_expensive(what: str, cost: int, limit: int) -> str:
+    """By how much an estimate is beyond its limit, and what helps."""
+    factor = cost / limit
+    shown = "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+    return (
+        f"{what} exceeds budget by factor of {shown} (try simplifying the rule, or adding maxItems, maxProperties, and "
+        "maxLength where arrays, maps, and strings are declared)"
+    )
 
 
 def _written(rule: Json, schema: Json, path: str) -> list[Cause]:

@@ -1,9 +1,9 @@
 """OpenAPI's part of a schema: what Kubernetes does not support, list and map types, and rules that compile."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from master.api.custom_resources.definition.rules import validate_rules
+from master.api.custom_resources.definition.rules import too_expensive, validate_rules
 from master.api.custom_resources.structural.schema import (
     META_FIELDS,
     Json,
@@ -26,9 +26,33 @@ _UNSUPPORTED = {
 }
 
 
+#: What all rules of a schema may cost together, as estimated.
+_TOTAL_COST = 100_000_000
+_MOST_EXPENSIVE = 4
+
+
+@dataclass(slots=True)
+class Costs:
+    """The estimated cost of each rule, by its path."""
+
+    by_path: dict[str, int] = field(default_factory=dict)
+
+    def causes(self, path: str) -> list[Cause]:
+        total = sum(self.by_path.values())
+        if total <= _TOTAL_COST:
+            return []
+        ranked = sorted(self.by_path.items(), key=lambda item: -item[1])
+        why = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+        causes = [forbidden(where, why) for where, cost in ranked[:_MOST_EXPENSIVE] if cost >= _TOTAL_COST // 100]
+        what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
+        return [*causes, forbidden(path, too_expensive(what, total, _TOTAL_COST))]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a schema is. `no_defaults`: why it may have none; `no_old`: the part around it whose items do not correlate."""
+    """Where a schema is. `no_defaults`: why it may have none; `no_old`: the part around it whose items do not correlate;
+    `repeated`: how often it may be in one object, None when lists and maps around it have no bounds.
+    """
 
     path: str
     is_root: bool = False
@@ -36,22 +60,33 @@ class Place:
     no_defaults: str | None = None
     no_old: str = ""
     in_logic: bool = False
+    repeated: int | None = 1
+
+    def below(self, parent: Json) -> int | None:
+        """How often what is inside of this may be in one object."""
+        most: int | None = 1
+        if parent.get("type") == "array":
+            most = parent.get("maxItems")
+        elif parent.get("type") == "object" and parent.get("additionalProperties") is not None:
+            most = parent.get("maxProperties")
+        return None if self.repeated is None or most is None else self.repeated * max(most, 0)
 
 
 def validate_openapi(schema: Json, path: str, *, compile_rules: bool) -> list[Cause]:
     """Every error of a schema. `compile_rules`: it is structural, so that rules have types."""
     causes: list[Cause] = []
     rules: list[Cause] = []
-    _visit(schema, Place(path, is_root=True), compile_rules, causes, rules)
-    return causes + rules
+    costs = Costs()
+    _visit(schema, Place(path, is_root=True), compile_rules, causes, rules, costs)
+    return causes + rules + costs.causes(path)
 
 
-def _visit(schema: Json, place: Place, compiles: bool, causes: list[Cause], rules: list[Cause]) -> None:
+def _visit(schema: Json, place: Place, compiles: bool, causes: list[Cause], rules: list[Cause], costs: Costs) -> None:
     before = len(causes)
     path = place.path
     _supported(schema, place, causes)
     additional = additional_of(schema)
-    inside = replace(place, is_root=False)
+    inside = replace(place, is_root=False, repeated=place.below(schema))
     if schema.get("additionalProperties") is not None:
         if properties_of(schema) and schema["additionalProperties"] is not True:
             causes.append(
@@ -61,21 +96,21 @@ def _visit(schema: Json, place: Place, compiles: bool, causes: list[Cause], rule
             below = replace(inside, path=f"{path}.additionalProperties")
             if place.in_metadata:
                 below = replace(below, no_defaults="inside additionalProperties applying to object metadata")
-            _visit(additional, below, compiles, causes, rules)
+            _visit(additional, below, compiles, causes, rules, costs)
     for name, child in properties_of(schema).items():
         below = replace(inside, path=keyed(f"{path}.properties", name))
         if (place.is_root or is_embedded(schema)) and name in META_FIELDS:
             below = replace(below, in_metadata=True)
             if place.is_root:
                 below = replace(below, no_defaults=f"in top-level {name}")
-        _visit(child, below, compiles, causes, rules)
-    _nested_logic(schema, inside, causes, rules)
+        _visit(child, below, compiles, causes, rules, costs)
+    _nested_logic(schema, inside, causes, rules, costs)
     items = items_of(schema)
     if items is not None:
         below = replace(inside, path=f"{path}.items")
         if schema.get("x-kubernetes-list-type") != "map" and not place.no_old:
             below = replace(below, no_old=path)
-        _visit(items, below, compiles, causes, rules)
+        _visit(items, below, compiles, causes, rules, costs)
     _extensions(schema, path, causes)
     if schema.get("x-kubernetes-validations"):
         wrong, uncompiled = validate_rules(
@@ -84,18 +119,20 @@ def _visit(schema: Json, place: Place, compiles: bool, causes: list[Cause], rule
             compiles=compiles and not place.in_logic and len(causes) == before,
             is_root=place.is_root,
             no_old=place.no_old,
+            repeated=place.repeated,
+            costs=costs.by_path,
         )
         causes.extend(wrong)
         rules.extend(uncompiled)
 
 
-def _nested_logic(schema: Json, inside: Place, causes: list[Cause], rules: list[Cause]) -> None:
+def _nested_logic(schema: Json, inside: Place, causes: list[Cause], rules: list[Cause], costs: Costs) -> None:
     nested = replace(inside, in_logic=True)
     if isinstance(schema.get("not"), dict):
-        _visit(schema["not"], replace(nested, path=f"{inside.path}.not"), False, causes, rules)
+        _visit(schema["not"], replace(nested, path=f"{inside.path}.not"), False, causes, rules, costs)
     for name in ("allOf", "oneOf", "anyOf"):
         for index, child in enumerate(schema.get(name) or ()):
-            _visit(child, replace(nested, path=f"{inside.path}.{name}[{index}]"), False, causes, rules)
+            _visit(child, replace(nested, path=f"{inside.path}.{name}[{index}]"), False, causes, rules, costs)
 
 
 def _supported(schema: Json, place: Place, causes: list[Cause]) -> None:
