@@ -135,12 +135,15 @@ class Master:
             base.create_task(self._notifier.run(), name="systemd watchdog")  # ends at once where systemd does not watch
             await cache.synced()
             api = self._api_settings()
-            registry = build_registry(store, cache, api)
+            registry = build_registry(store, cache, api, REGISTRY)
             await registry.open()
             await bootstrap(registry, api)
             expiry = EventExpiry(registry, cache, ttl_seconds=self._settings.event_ttl_seconds)
             base.create_task(lasting("event expiry", expiry.run()), name="event expiry")
-            await self._run_parts(registry, api, topics=topics, epoch=epoch, broker=broker)
+            try:
+                await self._run_parts(registry, api, topics=topics, epoch=epoch, broker=broker)
+            finally:
+                await registry.close()
 
     async def _run_parts(
         self, registry: Registry, api: ApiSettings, *, topics: Topics, epoch: int, broker: Broker | None

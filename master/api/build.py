@@ -74,8 +74,10 @@ class ServerParts:
     auditor: Auditor | None = None
 
 
-def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Registry:
-    """The verbs; `await registry.open()` once the cache is in sync."""
+def build_registry(
+    store: Store, cache: WatchCache, settings: ApiSettings, metrics: CollectorRegistry | None = None
+) -> Registry:
+    """The verbs; `await registry.open()` once the cache is in sync. `metrics`: None: nobody reads them."""
     rbac = RbacIndex()
     rbac.follow(cache)
     roots = [kind.definition for kind in KINDS] + REVIEWS.definitions
@@ -86,6 +88,7 @@ def build_registry(store: Store, cache: WatchCache, settings: ApiSettings) -> Re
         schemas=Schemas([*roots, scale.DEFINITION, binding.DEFINITION, EVICTION, DELETE_OPTIONS]),
         allocators={_SERVICES: ServiceAllocator(settings.service_cidr, settings.node_port_first, settings.node_port_last)},
         authorization=Authorization(rbac, [NodeAuthorizer(cache)]),
+        metrics=metrics or CollectorRegistry(),
     )
 
 

@@ -166,6 +166,7 @@ async def api_world(
     keys = ServiceAccountKeys(_service_account_key(folder))
     store = SQLiteStore(folder / "store.db")
     await store.open()
+    registry: Registry | None = None
     try:
         cache = WatchCache(store)
         async with asyncio.TaskGroup() as tasks:
@@ -200,6 +201,8 @@ async def api_world(
                 for task in reversed(running):
                     task.cancel()
     finally:
+        if registry is not None:
+            await registry.close()
         await store.close()
 
 

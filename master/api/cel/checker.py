@@ -120,7 +120,8 @@ class Checker:
     def _root_is_free(self, node: Expr) -> bool:
         while isinstance(node, Select):
             node = node.operand
-        return isinstance(node, Ident) and not any(node.name in scope for scope in self._scopes)
+        # Only a comprehension's variables hide longer names: "authorizer.requestResource" is one beside "authorizer".
+        return isinstance(node, Ident) and not any(node.name in scope for scope in self._scopes[1:])
 
     def _field(self, node: Select, operand: Type) -> Type:
         if is_loose(operand):

@@ -8,6 +8,7 @@ from aiohttp import web
 from master.api.audit.current import request_object
 from master.api.auth.protocol import UserInfo
 from master.api.http import bodies
+from master.api.http.connect import connect_options
 from master.api.http.field_validation import FieldValidation
 from master.api.http.forms import include_object, object_in_form, page_in_form
 from master.api.http.logs import PodLogs
@@ -103,6 +104,7 @@ class Resources:
         if info.subresource == PROXY:
             if self._proxy is None:
                 raise _no_streams()
+            await self._admit_connection(request, info, user)
             return await self._proxy.respond(request, info)
         if info.subresource in STREAMING:
             return await self._stream(request, info, user)
@@ -357,7 +359,16 @@ class Resources:
         pod = decode(await self._registry.get(info.ref, info.namespace, info.name))
         if self._streaming is None:
             raise _no_streams()
+        await self._admit_connection(request, info, user)
         return await self._streaming.handle(request, pod, info.subresource)
+
+    async def _admit_connection(self, request: web.Request, info: RequestInfo, user: UserInfo) -> None:
+        """Raises StatusError when a webhook or policy refuses."""
+        options = WriteOptions(user=user, warn=recorder(request).add)
+        asked = connect_options(request, info)
+        await self._registry.admit(
+            info.ref, info.namespace, info.name, asked, options, subresource=info.subresource, operation="CONNECT"
+        )
 
 
 def page_not_found() -> StatusError:

@@ -12,8 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from master.api.admission.chain import AdmissionChain
-from master.api.admission.protocol import AdmissionContext, AdmissionRequest
+from master.api.admission.dynamic.admission import DynamicAdmission
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, Operation
 from master.api.allocation.protocol import Allocator, Reservation
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
@@ -24,6 +27,7 @@ from master.api.patch.json_patch import apply_json_patch
 from master.api.patch.merge_patch import apply_merge_patch
 from master.api.patch.strategic_merge import apply_strategic_merge
 from master.api.registry import deletion
+from master.api.registry.admitting import Admitting, AsItIs, ChangedObject, Form, NewObject, SentBody, write_options
 from master.api.registry.field_ownership import FieldOwnership
 from master.api.registry.listing import Lister, ListQuery, Page
 from master.api.registry.metadata import (
@@ -70,6 +74,7 @@ class Registry:
         schemas: Schemas,
         allocators: Mapping[ResourceRef, Allocator],
         authorization: Authorization,
+        metrics: CollectorRegistry,
     ) -> None:
         self.kinds = kinds
         self.schemas = schemas
@@ -79,9 +84,17 @@ class Registry:
         self._ownership = FieldOwnership(kinds, schemas)
         self.authorization = authorization
         context = AdmissionContext(reader=self.storage, writer=self, authorization=authorization)
-        self._admission = AdmissionChain(context)
         self._allocators = allocators
         self.webhooks = WebhookClient(ServiceEndpoints(cache))
+        self.dynamic_admission = DynamicAdmission(
+            cache,
+            kinds=kinds,
+            find=lambda resource: kinds.get(resource.group, resource.version, resource.plural),
+            authorization=authorization,
+            client=self.webhooks,
+            metrics=metrics,
+        )
+        self._admitting = Admitting(AdmissionChain(context), self.dynamic_admission)
         self.custom_resources = CustomResources(
             cache, kinds, schemas, writer=self, caller=self.webhooks, failures=(CallFailed,)
         )
@@ -92,6 +105,10 @@ class Registry:
         for resource, allocator in self._allocators.items():
             objects, _ = self._cache.list(prefix_of(self.kind(resource)))
             allocator.rebuild((cached.key, cached.decode()) for cached in objects)
+
+    async def close(self) -> None:
+        """Close the connections to webhooks; when nothing writes any more."""
+        await self.webhooks.close()
 
     def kind(self, resource: ResourceRef) -> Kind:
         """Raises StatusError 404 for a resource that is not served."""
@@ -182,7 +199,13 @@ class Registry:
             dry_run=options.dry_run,
             warn=options.warn,
         )
-        await self._admission.admit(request, obj)
+        made = obj
+        obj, seen = await self._admitting.mutate(
+            request,
+            obj,
+            lambda: NewObject(kind, namespace, made, self._normalized, generated=bool(prefix)),
+            lambda: write_options("CreateOptions", options),
+        )
         self._ownership.admitted(obj, owners, options.warn)
         kind.derive(obj)
         causes = await _causes(kind, lambda: kind.validate(obj, None))
@@ -190,7 +213,7 @@ class Registry:
             raise invalid(kind.kind, kind.group, name, causes)
         for warning in kind.warnings(obj, None):
             options.warn(warning)
-        await self._admission.validate(request, obj)
+        await self._admitting.validate(request, obj, seen)
         for attempt in range(_NAME_ATTEMPTS):
             try:
                 return encode((await self._store_new(kind, obj, dry_run=options.dry_run)).obj)
@@ -339,8 +362,7 @@ class Registry:
                 dry_run=options.dry_run,
                 warn=warn,
             )
-            await self._admission.admit(request, stored.obj)
-            await self._admission.validate(request, stored.obj)
+            await self._admitting.delete(request, stored.obj, options)
             outcome = deletion.begin(kind, stored.obj, options)
             try:
                 match outcome:
@@ -379,11 +401,22 @@ class Registry:
         return page
 
     async def admit(
-        self, resource: ResourceRef, namespace: str, name: str, obj: Json, options: WriteOptions, *, subresource: str
+        self,
+        resource: ResourceRef,
+        namespace: str,
+        name: str,
+        obj: Json,
+        options: WriteOptions,
+        *,
+        subresource: str,
+        operation: Operation = "CREATE",
     ) -> None:
-        """Both phases of admission for what is created below an object and not stored (a TokenRequest). Raises StatusError."""
+        """Both phases of admission for what is not stored: a TokenRequest, an Eviction, the options of a connection.
+
+        `obj` may be changed. Raises StatusError.
+        """
         request = AdmissionRequest(
-            "CREATE",
+            operation,
             resource,
             obj["kind"],
             namespace,
@@ -393,8 +426,13 @@ class Registry:
             dry_run=options.dry_run,
             warn=options.warn,
         )
-        await self._admission.admit(request, obj)
-        await self._admission.validate(request, obj)
+        admitted, seen = await self._admitting.mutate(
+            request, obj, AsItIs, lambda: None if operation == "CONNECT" else write_options("CreateOptions", options)
+        )
+        await self._admitting.validate(request, admitted, seen)
+        if admitted is not obj:
+            obj.clear()
+            obj.update(admitted)
 
     # How it is done
 
@@ -453,7 +491,12 @@ class Registry:
             dry_run=options.dry_run,
             warn=options.warn,
         )
-        await self._admission.admit(request, obj)
+        obj, seen = await self._admitting.mutate(
+            request,
+            obj,
+            lambda: self._form(kind, strategy, subresource, old, body),
+            lambda: write_options("UpdateOptions", options),
+        )
         self._ownership.admitted(obj, owners, options.warn)
         causes = await _causes(kind, lambda: strategy.validate(kind, obj, old))
         if causes:
@@ -461,7 +504,7 @@ class Registry:
         if not subresource:
             for warning in kind.warnings(obj, old):
                 options.warn(warning)
-        await self._admission.validate(request, obj)
+        await self._admitting.validate(request, obj, seen)
         reservation = self._reserve(kind, obj, old) if not subresource else None
         if options.dry_run or obj == old:
             if reservation:
@@ -474,6 +517,12 @@ class Registry:
             return encode(strategy.view(kind, obj))
         written = await self._settled(kind, obj, reservation, expected=stored.revision)
         return encode(strategy.view(kind, written.obj))
+
+    def _form(self, kind: Kind, strategy: Strategy, subresource: str, old: Json, body: Json) -> Form:
+        """How dynamic admission sees an update."""
+        if subresource == "binding":
+            return SentBody(kind, strategy, old, self._normalized, body)
+        return ChangedObject(kind, strategy, old, self._normalized)
 
     async def _settled(self, kind: Kind, obj: Json, reservation: Reservation | None, *, expected: int) -> Stored:
         """Write an object and settle what was reserved for it.
