@@ -11,3 +11,8 @@ TYPE = "wherry.io/pod-tokens"
 def token_key(audience: str, seconds: int) -> str:
     """The key of the token for an audience ("": the API itself) that was asked for so many seconds."""
     return f"{seconds}/{audience}"
+
+
+def are_pod_tokens(resource: str, namespace: str) -> bool:
+    """Whether an order of this resource and namespace holds a pod's tokens."""
+    return resource == "secrets" and not namespace

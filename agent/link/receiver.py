@@ -7,7 +7,8 @@ Fed by `agent.link.link` (one caller, one batch at a time) and, at start, by the
 Invariants:
 - Absence never means delete. An object leaves only by a signed tombstone or a signed index of the current epoch that is not
   older than the object's order. An emptied retained topic, a wiped broker, a damaged file end nothing.
-- What is in `DesiredState` is on disk. An order that cannot be saved is not accepted; `retry` tries it again.
+- What is in `DesiredState` is on disk, but for renewed tokens (`agent.link.renewals`). An order that cannot be saved is not
+  accepted; `retry` tries it again.
 - Per object only a newer (epoch, revision) is accepted, so duplicates and reordering cannot regress anything. An order that
   is not newer than the newest index and not listed there (a broker that restored an old backup) waits for an index that
   lists it.
@@ -25,6 +26,7 @@ from agent.desired import Change, DesiredState
 from agent.link.held import NODE, SHARED, Held, Holdings, Index, Scope, digest, index_of, scope_of
 from agent.link.objects import Ordered, check_topic, decode_object, exists_or_is_gone, put, remove
 from agent.link.rejections import Rejections
+from agent.link.renewals import Renewals, index_digest
 from proto.delivery import Delivery
 from proto.envelope import Envelope, MalformedMessage
 from proto.messages import DesiredIndex, InventoryEntry, Leader, Message, NodeOrder, ObjectOrder, decode
@@ -100,6 +102,7 @@ class Receiver:
         self._node_order_saved = b""
         self._saved_epoch = 0
         self._saved_index = b""
+        self._renewals = Renewals()
         self._unsaved: dict[str, _Order] = {}
         self._doubtful: dict[str, _Order] = {}
         self._tombstones: dict[str, None] = {}
@@ -136,7 +139,7 @@ class Receiver:
                 envelope, message = self._read(delivery)
                 if isinstance(message, DesiredIndex) and self._index_topics.get(record.topic) == NODE:
                     index = (record.topic, envelope, message)
-                    self._saved_index = digest(envelope.body)
+                    self._saved_index = index_digest(message)
                 else:
                     orders.append(self._order(delivery, envelope, message))
             except (Forged, MalformedMessage, Unsealable) as error:
@@ -146,6 +149,7 @@ class Receiver:
         for order in sorted(orders, key=lambda order: order.age):
             self._ordering.accept(order.topic, *order.age)
             self._apply(order)
+            self._note_saved(order.topic)
         self._ordering.observe_epoch(loaded.epoch)
         self._saved_epoch = loaded.epoch
         if index is not None:
@@ -258,7 +262,7 @@ class Receiver:
                 if order.topic in self._holdings.orders:
                     # Kept until an index is newer: after a restart, what it ended must not come back from an old message.
                     changes[order.topic] = order.payload or None
-            elif not self._is_on_disk(order):
+            elif not self._is_on_disk(order) and not self._is_renewal(order):
                 changes[order.topic] = order.payload
         if orders:
             await self._save_epoch()
@@ -269,6 +273,8 @@ class Receiver:
                 continue
             self._ordering.accept(order.topic, *order.age)
             self._apply(order)
+            if order.value is not None and order.topic in changes:
+                self._note_saved(order.topic)
         for topic in pending.keys() & self._unsaved.keys():
             if not self._ordering.is_newer(topic, *self._unsaved[topic].age):
                 del self._unsaved[topic]
@@ -293,6 +299,14 @@ class Receiver:
             return self._node_order_saved == digest(order.envelope.body)
         held = self._holdings.orders.get(order.topic)
         return held is not None and held.says_the_same(order.envelope, sealed=order.sealed)
+
+    def _is_renewal(self, order: _Order) -> bool:
+        return self._renewals.is_one(order.topic, order.envelope, self._holdings.orders.get(order.topic))
+
+    def _note_saved(self, topic: str) -> None:
+        held = self._holdings.orders.get(topic)
+        if held is not None:
+            self._renewals.on_disk(topic, held)
 
     def _apply(self, order: _Order) -> None:
         if order.place is None:
@@ -322,6 +336,7 @@ class Receiver:
             put(self._desired, order.place, order.value)
 
     def _bury(self, topic: str, place: ObjectTopic) -> None:
+        self._renewals.forget(topic)
         if self._holdings.orders.pop(topic, None) is None:
             return
         if place.resource == "pods":
@@ -360,11 +375,11 @@ class Receiver:
         self._holdings.indexes[scope] = index
         gone = self._holdings.unlisted(scope)
         changes: dict[str, bytes | None] = dict.fromkeys(gone)
-        if scope == NODE and payload is not None and self._saved_index != digest(envelope.body):
+        if scope == NODE and payload is not None and self._saved_index != index_digest(message):
             changes[topic] = payload
         failed = await self._checkpoint.save(changes)
         if topic in changes and topic not in failed:
-            self._saved_index = digest(envelope.body)
+            self._saved_index = index_digest(message)
         for ended in gone:
             place = self._holdings.orders[ended].topic
             removal = _Order(ended, place, place.name, envelope, b"", None)

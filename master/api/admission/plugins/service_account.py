@@ -31,6 +31,11 @@ MIRROR = "kubernetes.io/config.mirror"
 ENFORCE_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
 #: How often and how long apart an account `default` is looked up that is not there yet.
 _ATTEMPTS, _PAUSE_SECONDS = 10, 0.1
+_CONTAINERS = (
+    ("init container", "initContainers"),
+    ("container", "containers"),
+    ("ephemeral container", "ephemeralContainers"),
+)
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
@@ -53,17 +58,26 @@ class ServiceAccount:
             spec["imagePullSecrets"] = [{"name": secret.get("name", "")} for secret in account["imagePullSecrets"]]
 
     async def validate(self, request: AdmissionRequest, obj: Json) -> None:
+        spec = obj.get("spec") or {}
+        if _is_pod(request) and (request.operation, request.subresource) == ("UPDATE", "ephemeralcontainers"):
+            await self._validate_ephemeral(request, spec)
+            return
         if not _concerns(request):
             return
-        spec = obj.get("spec") or {}
         if _is_mirror(obj):
             why = _mirror_problem(spec)
         else:
             account = await self._account(request, spec.get("serviceAccountName") or "")
-            enforced = (account["metadata"].get("annotations") or {}).get(ENFORCE_MOUNTABLE) in _TRUE
-            why = next(_unreferenced(spec, account), "") if enforced else ""
+            why = next(_unreferenced(spec, account), "") if _enforces(account) else ""
         if why:
             raise _refused(request, why)
+
+    async def _validate_ephemeral(self, request: AdmissionRequest, spec: Json) -> None:
+        account = await self._account(request, spec.get("serviceAccountName") or "")
+        if _enforces(account):
+            added = {"ephemeralContainers": spec.get("ephemeralContainers")}
+            if why := next(_unreferenced(added, account), ""):
+                raise _refused(request, why)
 
     async def _account(self, request: AdmissionRequest, name: str) -> Json:
         """Raises StatusError 403."""
@@ -108,9 +122,16 @@ def token_volume() -> Json:
     }
 
 
+def _is_pod(request: AdmissionRequest) -> bool:
+    return (request.resource.group, request.resource.plural) == ("", "pods")
+
+
 def _concerns(request: AdmissionRequest) -> bool:
-    resource = request.resource
-    return (resource.group, resource.plural) == ("", "pods") and request.operation == "CREATE" and not request.subresource
+    return _is_pod(request) and request.operation == "CREATE" and not request.subresource
+
+
+def _enforces(account: Json) -> bool:
+    return (account["metadata"].get("annotations") or {}).get(ENFORCE_MOUNTABLE) in _TRUE
 
 
 def _is_mirror(obj: Json) -> bool:
@@ -148,7 +169,7 @@ def _secret_names(spec: Json) -> Iterator[str]:
 
 
 def _containers(spec: Json) -> Iterator[tuple[str, Json]]:
-    for what, field in (("init container", "initContainers"), ("container", "containers")):
+    for what, field in _CONTAINERS:
         for container in spec.get(field) or ():
             yield what, container
 

@@ -83,6 +83,20 @@ def index(
     return signed(topic, message, epoch, revision, retained=retained)
 
 
+def tokens(pod: str, epoch: int, revision: int, *, mark: str | None = None) -> Delivery:
+    """A pod's tokens: sealed, without a namespace, named by the pod's uid."""
+    topic = TOPICS.node_object(NODE, "secrets", "", pod)
+    value = {"metadata": {"name": pod, "uid": pod, "labels": {"mark": mark if mark is not None else str(revision)}}}
+    sealed = seal_object(value, sealing.public_key(SEALING_KEY), topic)
+    message = ObjectOrder(resource="secrets", namespace="", name=pod, sealed=sealed)
+    return signed(topic, message, epoch, revision, uid=pod)
+
+
+def index_with_tokens(pod: str, epoch: int, revision: int, *, newest: int) -> Delivery:
+    entry = IndexEntry(resource="secrets", namespace="", name=pod, uid=pod, revision=newest)
+    return signed(TOPICS.node_index(NODE), DesiredIndex(entries=[entry]), epoch, revision)
+
+
 def leader(epoch: int, *, retained: bool = False) -> Delivery:
     return signed(TOPICS.leader, Leader(identity=f"m{epoch}"), epoch, 0, retained=retained)
 

@@ -138,6 +138,15 @@ async def test_an_account_that_enforces_its_secrets_allows_no_others(spec: Json,
     await admitted({"serviceAccountName": "bob", **spec}, metadata=ENFORCED, **allowed)
 
 
+async def test_an_ephemeral_container_is_held_to_the_account_s_secrets_too() -> None:
+    debug = {"name": "d", "envFrom": [{"secretRef": {"name": "x"}}]}
+    obj: Json = {"metadata": {"name": "p"}, "spec": {"serviceAccountName": "bob", "ephemeralContainers": [debug]}}
+    request = AdmissionRequest("UPDATE", REQUEST.resource, "Pod", "team", "p", "ephemeralcontainers", {})
+    with pytest.raises(StatusError, match=f'ephemeral container d with envFrom referencing secret.secretName="x" {WHY}'):
+        await ServiceAccount(Accounts(bob={"metadata": ENFORCED})).validate(request, obj)
+    await ServiceAccount(Accounts(bob={})).validate(request, obj)
+
+
 async def test_a_mirror_pod_has_no_account_and_no_secrets() -> None:
     mirror = {"kubernetes.io/config.mirror": "x"}
     spec = await admitted({}, mirror)
