@@ -33,7 +33,7 @@ async def bootstrap(registry: Registry, settings: ApiSettings) -> None:
     """Raises StatusError when the store cannot be written."""
     for name in NAMESPACES:
         await _ensure(registry, _NAMESPACES, "", {"metadata": {"name": name}})
-    await reconcile(registry)
+    await reconcile(registry.storage, registry)
     for priority_class in SYSTEM_CLASSES:
         await _ensure(registry, _PRIORITY_CLASSES, "", priority_class)
     await register_api_services(registry)

@@ -3,15 +3,18 @@
 What is missing is created, rules and subjects that are missing are added; what an admin added stays. An object whose
 annotation rbac.authorization.kubernetes.io/autoupdate is "false" is left alone. A binding to another role than the default's
 is replaced: nobody may change that of an existing one. The differences are computed from the watch cache, and only they are
-written, all at once.
+written, all at once. One that is refused (by a webhook that is away, say) is logged and left to the next start: system:masters
+needs no role to repair a cluster, and a master that does not start could not be repaired at all.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 
+from master.api.admission.protocol import ObjectReader
 from master.api.auth.rbac.defaults.bindings import CLUSTER_BINDINGS, NAMESPACE_BINDINGS
 from master.api.auth.rbac.defaults.controller_roles import CONTROLLER_BINDINGS, CONTROLLER_ROLES
 from master.api.auth.rbac.defaults.objects import AUTOUPDATE
@@ -19,7 +22,6 @@ from master.api.auth.rbac.defaults.system_roles import NAMESPACE_ROLES, SYSTEM_R
 from master.api.auth.rbac.defaults.user_roles import USER_ROLES
 from master.api.auth.rbac.escalation import missing_rights
 from master.api.auth.rbac.policy import GROUP, rules_of
-from master.api.registry.registry import Registry
 from master.client.errors import StatusError
 from master.client.protocol import DeleteOptions, Json, ResourceRef
 
@@ -36,42 +38,53 @@ ROLES: tuple[Json, ...] = (*USER_ROLES, *SYSTEM_ROLES, *CONTROLLER_ROLES, *NAMES
 BINDINGS: tuple[Json, ...] = (*CLUSTER_BINDINGS, *CONTROLLER_BINDINGS, *NAMESPACE_BINDINGS)
 
 
-async def reconcile(registry: Registry) -> None:
-    """Raises StatusError when the store cannot be written."""
+class RoleWriter(Protocol):
+    """The verbs that bring an object up to its default (`master.api.registry.registry.Registry`). They raise StatusError."""
+
+    async def create(self, resource: ResourceRef, namespace: str, body: Json) -> bytes: ...
+
+    async def update(self, resource: ResourceRef, namespace: str, name: str, body: Json) -> bytes: ...
+
+    async def delete(self, resource: ResourceRef, namespace: str, name: str, options: DeleteOptions) -> bytes: ...
+
+
+async def reconcile(reader: ObjectReader, writer: RoleWriter) -> None:
+    """Write what is missing. What cannot be written is logged."""
     for objects in (ROLES, BINDINGS):
-        changed = await _reconcile(registry, objects)
+        changed = await _reconcile(reader, writer, objects)
         if changed:
             _log.info("default roles and bindings written", extra={"objects": changed})
 
 
-async def _reconcile(registry: Registry, defaults: Iterable[Json]) -> int:
+async def _reconcile(reader: ObjectReader, writer: RoleWriter, defaults: Iterable[Json]) -> int:
     changed = 0
     async with asyncio.TaskGroup() as tasks:
         for default in defaults:
             metadata = default["metadata"]
             plural = _PLURALS[default["kind"]]
-            current = await registry.storage.read(GROUP, plural, metadata.get("namespace", ""), metadata["name"])
+            current = await reader.read(GROUP, plural, metadata.get("namespace", ""), metadata["name"])
             wanted = difference(default, current)
             if wanted is not None:
                 changed += 1
-                tasks.create_task(_write(registry, ResourceRef(GROUP, "v1", plural), wanted, current))
+                tasks.create_task(_write(writer, ResourceRef(GROUP, "v1", plural), wanted, current))
     return changed
 
 
-async def _write(registry: Registry, resource: ResourceRef, wanted: Json, current: Json | None) -> None:
+async def _write(writer: RoleWriter, resource: ResourceRef, wanted: Json, current: Json | None) -> None:
     metadata = wanted["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
-    if current is not None and wanted.get("roleRef") != current.get("roleRef"):
-        await registry.delete(resource, namespace, name, DeleteOptions())
-        current = None
     try:
+        if current is not None and wanted.get("roleRef") != current.get("roleRef"):
+            await writer.delete(resource, namespace, name, DeleteOptions())
+            current = None
         if current is None:
-            await registry.create(resource, namespace, msgspec.json.decode(msgspec.json.encode(wanted)))
+            await writer.create(resource, namespace, msgspec.json.decode(msgspec.json.encode(wanted)))
         else:
-            await registry.update(resource, namespace, name, wanted)
+            await writer.update(resource, namespace, name, wanted)
     except StatusError as error:
         if error.code != 409:  # another master was faster, and wrote the same
-            raise
+            where = {"resource": resource.plural, "namespace": namespace, "object": name}
+            _log.error("a default role or binding could not be written", extra={**where, "error": error.message})
 
 
 def difference(default: Json, current: Json | None) -> Json | None:

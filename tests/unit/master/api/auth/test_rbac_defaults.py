@@ -1,15 +1,18 @@
 """Kubernetes' default roles: what they give, and how a start brings a cluster's up to them."""
 
 import copy
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 
 from master.api.auth.protocol import ANONYMOUS_USER, MASTERS
 from master.api.auth.rbac.defaults.objects import AUTOUPDATE
-from master.api.auth.rbac.defaults.reconcile import BINDINGS, ROLES, difference
+from master.api.auth.rbac.defaults.reconcile import BINDINGS, ROLES, difference, reconcile
 from master.api.auth.rbac.policy import StoredBinding, rules_of
 from master.api.kinds.registry import KINDS
+from master.client.errors import StatusError
+from master.client.protocol import DeleteOptions, Json, ResourceRef
 from tests.unit.master.api.auth.rbac_world import Roles, user, wants
 
 PLURALS = {
@@ -161,3 +164,59 @@ def test_a_binding_to_another_role_is_made_anew() -> None:
     stolen = copy.deepcopy(BINDING)
     stolen["roleRef"] = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     assert difference(BINDING, stolen) == BINDING
+
+
+class Stored:
+    """What is stored, for `reconcile`: an ObjectReader and a RoleWriter that refuses some names."""
+
+    def __init__(self, *refused: str) -> None:
+        self.objects: dict[tuple[str, str, str], Json] = {}
+        self.refused = refused
+        self.writes = 0
+
+    async def read(self, group: str, plural: str, namespace: str, name: str) -> Json | None:
+        return copy.deepcopy(self.objects.get((plural, namespace, name)))
+
+    async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
+        raise AssertionError("one object after another")
+
+    async def create(self, resource: ResourceRef, namespace: str, body: Json) -> bytes:
+        return await self.update(resource, namespace, body["metadata"]["name"], body)
+
+    async def update(self, resource: ResourceRef, namespace: str, name: str, body: Json) -> bytes:
+        self.writes += 1
+        if name in self.refused:
+            raise StatusError(500, "InternalError", "failed calling webhook")
+        self.objects[(resource.plural, namespace, name)] = body
+        return b""
+
+    async def delete(self, resource: ResourceRef, namespace: str, name: str, options: DeleteOptions) -> bytes:
+        del self.objects[(resource.plural, namespace, name)]
+        return b""
+
+
+async def test_a_start_writes_everything_once_and_then_nothing() -> None:
+    stored = Stored()
+    await reconcile(stored, stored)
+    assert stored.writes == len(stored.objects) == len(ROLES) + len(BINDINGS)
+    await reconcile(stored, stored)
+    assert stored.writes == len(stored.objects)
+
+
+async def test_a_role_that_is_refused_is_left_to_the_next_start() -> None:
+    stored = Stored("view")
+    await reconcile(stored, stored)
+    assert len(stored.objects) == len(ROLES) + len(BINDINGS) - 1
+    stored.refused = ()
+    await reconcile(stored, stored)
+    assert ("clusterroles", "", "view") in stored.objects
+
+
+async def test_a_stolen_binding_is_made_anew() -> None:
+    stored = Stored()
+    await reconcile(stored, stored)
+    key = ("clusterrolebindings", "", "system:discovery")
+    good = copy.deepcopy(stored.objects[key])
+    stored.objects[key]["roleRef"]["name"] = "cluster-admin"
+    await reconcile(stored, stored)
+    assert stored.objects[key] == good
