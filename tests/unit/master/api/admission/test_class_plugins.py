@@ -9,6 +9,7 @@ from master.api.admission.plugins.default_storage_class import DefaultStorageCla
 from master.api.admission.plugins.persistent_volume_claim_resize import PersistentVolumeClaimResize
 from master.api.admission.plugins.priority import Priority
 from master.api.admission.plugins.runtime_class import RuntimeClass
+from master.api.admission.plugins.storage_object_in_use_protection import StorageObjectInUseProtection
 from master.client.errors import StatusError
 from tests.unit.master.api.admission.stored import Stored, request
 
@@ -148,6 +149,17 @@ async def test_a_pod_gets_what_its_runtime_class_says() -> None:
 async def test_what_does_not_fit_a_runtime_class_is_refused(spec: Json, message: str) -> None:
     with pytest.raises(StatusError, match=message):
         await run_by(**spec)
+
+
+@pytest.mark.parametrize(
+    ("plural", "finalizer"), [("persistentvolumes", "pv"), ("persistentvolumeclaims", "pvc"), ("pods", "")]
+)
+async def test_storage_is_born_protected(plural: str, finalizer: str) -> None:
+    obj: Json = {"metadata": {}}
+    plugin = StorageObjectInUseProtection()
+    for _ in range(2):
+        await plugin.admit(request(plural), obj)
+    assert obj["metadata"].get("finalizers") == ([f"kubernetes.io/{finalizer}-protection"] if finalizer else None)
 
 
 def claim(size: str, phase: str = "Bound", name: str = "fast") -> Json:
