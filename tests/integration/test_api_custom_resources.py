@@ -133,3 +133,32 @@ async def test_errors_of_a_definition_are_those_of_kubernetes(tmp_path: Path) ->
         result = await world.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(wrong))
         assert 'metadata.name: Invalid value: "things.example.com": must be spec.names.plural+"."+spec.group' in result.err
         assert "spec.versions[0].schema.openAPIV3Schema: Required value" in result.err
+
+
+async def test_an_update_without_a_version_is_refused_and_a_deprecated_version_warned_of(tmp_path: Path) -> None:
+    body = yaml.safe_load(WIDGETS)
+    old = {**body["spec"]["versions"][0], "name": "v1beta1", "storage": False, "deprecated": True}
+    body["spec"]["versions"].append({**old, "deprecationWarning": 'use "v1"'})
+    async with api_world(tmp_path) as world, world.http(world.admin()) as http:
+        await established(world, yaml.safe_dump(body))
+        await world.ok("apply", "-f", "-", stdin=widget("one"))
+        path = "/apis/example.com/v1/namespaces/default/widgets/one"
+        async with http.put(path, json=yaml.safe_load(widget("one"))) as answer:
+            refused = await answer.json()
+        assert (answer.status, refused["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
+        result = await world.kubectl("get", "widgets.v1beta1.example.com")
+        assert (result.code, result.err) == (0, 'Warning: use "v1"\n')
+
+
+async def test_two_definitions_do_not_get_the_same_names(tmp_path: Path) -> None:
+    async with api_world(tmp_path) as world:
+        await established(world, WIDGETS)
+        second = yaml.safe_load(WIDGETS)
+        second["metadata"]["name"] = "gadgets.example.com"
+        second["spec"]["names"] = {"plural": "gadgets", "kind": "Widget"}
+        await world.ok("apply", "-f", "-", stdin=yaml.safe_dump(second))
+        await world.ok("wait", "--for=condition=NamesAccepted=false", "--timeout=10s", "crd/gadgets.example.com")
+        assert (await world.kubectl("get", "--raw", "/apis/example.com/v1/gadgets")).code != 0
+        await world.ok("delete", "crd", "widgets.example.com")
+        await world.ok("wait", "--for=condition=Established", "--timeout=10s", "crd/gadgets.example.com")
+        assert '"items":[]' in await world.ok("get", "--raw", "/apis/example.com/v1/gadgets")

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from master.api.kinds.kind import Kind
 from master.api.kinds.registry import Kinds
 from master.api.registry.deletion import CLEANUP
@@ -37,6 +39,31 @@ _PREFIX = "/registry/apiextensions.k8s.io/customresourcedefinitions/"
 _AGAIN_SECONDS = 0.5
 #: How many objects are deleted between two looks at the event loop's other work.
 _DELETED_AT_ONCE = 50
+
+
+class _Metadata(msgspec.Struct):
+    name: str
+
+
+class _Spec(msgspec.Struct):
+    group: str = ""
+    names: dict[str, Any] = {}
+
+
+class _Status(msgspec.Struct):
+    acceptedNames: dict[str, Any] | None = None
+    conditions: list[dict[str, Any]] | None = None
+
+
+class _Named(msgspec.Struct):
+    """The part of a definition that names it."""
+
+    metadata: _Metadata
+    spec: _Spec
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+_NAMED = msgspec.json.Decoder(_Named)
 
 
 class DefinitionWriter(Protocol):
@@ -142,8 +169,7 @@ class CustomResources:
         definition, cached = found
         from master.api.custom_resources.names import accept_names, status_of
 
-        others = [other.decode() for other in self._cache.list(_PREFIX)[0]]
-        naming = accept_names(definition, others)
+        naming = accept_names(definition, [named for _, named in self._group_of(name)])
         if naming.conflict is None or _is_established(definition):
             await self._serve(definition, naming.accepted, cached.revision)
         if definition["metadata"].get("deletionTimestamp"):
@@ -156,11 +182,17 @@ class CustomResources:
 
     def _wake_group(self, definition: Json) -> None:
         """Names may have become free for others of the group."""
-        group, name = definition["spec"].get("group"), definition["metadata"]["name"]
-        for cached in self._cache.list(_PREFIX)[0]:
-            other = cached.decode()
-            if cached.name != name and other["spec"].get("group") == group and not _is_accepted(other):
-                self._again.add(cached.name)
+        name = definition["metadata"]["name"]
+        self._again |= {other for other, named in self._group_of(name) if other != name and not _is_accepted(named)}
+
+    def _group_of(self, name: str) -> list[tuple[str, Json]]:
+        """The definitions of a definition's group: name, and as much as naming needs. Schemas are large and not decoded."""
+        group = name.partition(".")[2]
+        return [
+            (cached.name, msgspec.to_builtins(_NAMED.decode(cached.raw)))
+            for cached in self._cache.list(_PREFIX)[0]
+            if cached.name.partition(".")[2] == group
+        ]
 
     # Kinds
 
@@ -191,8 +223,7 @@ class CustomResources:
             self._schemas.remove(kind.definition)
         self._kinds.withdraw(name)
         if self._served.pop(name, None) is not None:
-            group = name.partition(".")[2]
-            self._again |= {cached.name for cached in self._cache.list(_PREFIX)[0] if cached.name.partition(".")[2] == group}
+            self._again |= {other for other, _ in self._group_of(name)}
 
     # The end of a definition
 

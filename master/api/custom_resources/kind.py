@@ -142,6 +142,7 @@ class _Version:
             columns=columns,
             row=row,
             field_selectors=_selectable(version.get("selectableFields") or (), self._schema),
+            unconditional_update=False,
             is_custom=True,
             schema=self._schema,
             conversion=conversion,

@@ -84,10 +84,9 @@ class Resources:
     async def respond(self, request: web.Request, info: RequestInfo, user: UserInfo) -> web.StreamResponse:
         """Raises StatusError."""
         kind = self._registry.kind(info.ref)
-        response = await self._respond(request, info, kind, user)
-        if kind.deprecation and not response.prepared:
-            response.headers.add("Warning", f'299 - "{kind.deprecation}"')
-        return response
+        if kind.deprecation:
+            recorder(request).add(kind.deprecation)
+        return await self._respond(request, info, kind, user)
 
     async def _respond(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.StreamResponse:
         if not kind.namespaced and info.namespace:

@@ -124,5 +124,6 @@ KIND = Kind(
     prepare_for_status_update=_prepare_for_status_update,
     columns=printer.COLUMNS,
     row=printer.row,
+    unconditional_update=False,
     in_thread=True,
 )

@@ -95,6 +95,8 @@ class Kind:
     `stored_as`: the resource that this one is only another view of (events.k8s.io's Event of core's); `to_stored` and
     `from_stored` convert between the views and never change their argument.
 
+    `unconditional_update`: an update may come without a resourceVersion.
+
     Of custom resources: `is_custom`; their structural `schema`; `conversion` between their versions; `scale` instead of
     spec.replicas and status.replicas; `list_name`, when the list's kind is not the kind with "List"; `deprecation`: what each
     request is warned of. `in_thread`: validation may take long and runs in a thread; its functions must be safe there.
@@ -126,6 +128,7 @@ class Kind:
     stored_as: ResourceRef | None = None
     to_stored: Callable[[Json], Json] = same_object
     from_stored: Callable[[Json], Json] = same_object
+    unconditional_update: bool = True
     is_custom: bool = False
     schema: Mapping[str, Any] | None = None
     conversion: Conversion | None = None

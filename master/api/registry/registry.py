@@ -241,6 +241,9 @@ class Registry:
             check_name(name, metadata)
         check_namespace(kind, namespace, metadata)
         wanted = metadata.get("resourceVersion") or ""
+        if not (wanted or kind.unconditional_update) and subresource in ("", "status"):
+            text = "Invalid value: 0x0: must be specified for an update"
+            raise invalid(kind.kind, kind.group, name, [Cause("metadata.resourceVersion", "FieldValueInvalid", text)])
         for attempt in range(_ATTEMPTS):
             stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
             if subresource != "binding":
