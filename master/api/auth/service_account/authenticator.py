@@ -14,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
+from prometheus_client import Counter
+
 from master.api.admission.protocol import ObjectReader
 from master.api.auth.protocol import AUTHENTICATED, Authenticated, TokenRefused, UserInfo
 from master.client.protocol import Json
@@ -42,6 +44,9 @@ INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
 #: The label that says on which day a legacy token was used last.
 LAST_USED = "kubernetes.io/legacy-token-last-used"
 MarkUsed = Callable[[str, str, str], Awaitable[None]]
+VALID_TOKENS = Counter("serviceaccount_valid_tokens", "Requests with a projected token within its time")
+STALE_TOKENS = Counter("serviceaccount_stale_tokens", "Requests with a projected token after its time")
+LEGACY_TOKENS = Counter("serviceaccount_legacy_tokens", "Requests with a token of a Secret")
 _INVALIDATED = "service account token has been invalidated"
 
 
@@ -129,6 +134,8 @@ class ServiceAccountAuthenticator:
             await self._check_bound("pod", "pods", account.namespace, bound.pod, now)
         elif bound.node is not None:
             await self._check_bound("node", "nodes", "", bound.node, now)
+        if claims.warn_after:
+            _note_age(claims, now)
         return _user_of(account, claims)
 
     async def _legacy_user(self, claims: LegacyClaims, token: str) -> UserInfo:
@@ -152,6 +159,7 @@ class ServiceAccountAuthenticator:
         today = datetime.fromtimestamp(self._now(), UTC).strftime("%Y-%m-%d")
         if self._mark_used is not None and (secret["metadata"].get("labels") or {}).get(LAST_USED) != today:
             await self._mark_used(account.namespace, claims.secret, today)
+        LEGACY_TOKENS.inc()
         return _user_of(account, None)
 
     async def _check_account(self, account: Account, now: float) -> None:
@@ -170,6 +178,11 @@ class ServiceAccountAuthenticator:
             raise TokenRefused(
                 f"{what} UID ({found['metadata']['uid']}) does not match service account {what} ref claim ({ref.uid})"
             )
+
+
+def _note_age(claims: Claims, now: float) -> None:
+    """Counts, for operators, whether programs read their token file again: stale ones work only because they live longer."""
+    (STALE_TOKENS if now > claims.warn_after else VALID_TOKENS).inc()
 
 
 def _user_of(account: Account, claims: Claims | None) -> UserInfo:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from master.api.admission.protocol import ObjectReader
+from master.api.audit.current import annotate
 from master.client.errors import Cause, bad_request, conflict, invalid, not_found
 from master.client.protocol import Json
 from master.pki.service_account.claims import MAX_SECONDS, MIN_SECONDS, Account, Bound, Ref, encode, new_claims
@@ -88,6 +89,7 @@ class TokenRequests:
             api_audiences=self._api_audiences,
             identity=str(uuid.uuid4()),
         )
+        annotate("authentication.kubernetes.io/issued-credential-id", f"JTI={claims.identity}")
         ends = format_time(datetime.fromtimestamp(min(now + seconds, _LAST_SECOND), UTC))
         return {**request, "status": {"token": self._keys.sign(encode(claims)), "expirationTimestamp": ends}}, warnings
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from prometheus_client import Counter
 
 from master.api.auth.protocol import TokenRefused, UserInfo
-from master.api.auth.service_account.authenticator import ServiceAccountAuthenticator
+from master.api.auth.service_account.authenticator import STALE_TOKENS, VALID_TOKENS, ServiceAccountAuthenticator
 from master.api.auth.service_account.token_requests import TokenRequests
 from master.client.errors import StatusError
 from master.pki.authority import generate_key, key_to_pem
@@ -123,6 +124,24 @@ async def test_a_token_ends_with_its_time() -> None:
     await world.user(token)
     world.time += 2
     assert await world.refusal(token) == "service account token has expired"
+
+
+async def test_a_mounted_token_is_stale_after_its_hour_and_works_for_a_year() -> None:
+    world = World()
+    token = await world.token("Pod", "p", expirationSeconds=3607)
+    stale, valid = _count(STALE_TOKENS), _count(VALID_TOKENS)
+    world.time += 3600
+    await world.user(token)
+    assert (_count(STALE_TOKENS), _count(VALID_TOKENS)) == (stale, valid + 1)
+    world.time += 300 * 24 * 3600
+    await world.user(token)
+    assert (_count(STALE_TOKENS), _count(VALID_TOKENS)) == (stale + 1, valid + 1)
+    world.time += 70 * 24 * 3600
+    assert await world.refusal(token) == "service account token has expired"
+
+
+def _count(counter: Counter) -> float:
+    return next(iter(counter.collect())).samples[0].value
 
 
 async def test_a_token_for_others_is_refused_here_and_accepted_for_them() -> None:
