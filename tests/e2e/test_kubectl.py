@@ -234,3 +234,113 @@ async def test_expose_run_set_env_and_delete(kubectl: Kubectl) -> None:
     await kubectl("delete", "service", "exposed")
     await kubectl("rollout", "restart", "deployment/app")
     await kubectl("rollout", "status", "deployment/app", "--timeout=60s")
+
+
+async def test_a_rollout_is_shown_undone_paused_resumed_and_restarted(kubectl: Kubectl) -> None:
+    async def rolled() -> str:
+        await kubectl("rollout", "status", "deployment/roll", "--timeout=60s")
+        return (await kubectl("get", "deployment/roll", "-o", "jsonpath={.spec.template.spec.containers[0].image}")).strip()
+
+    await kubectl.apply(json.dumps(app_deployment("roll", replicas=2)))
+    await kubectl("annotate", "deployment/roll", "kubernetes.io/change-cause=first")
+    await rolled()
+    await kubectl("set", "image", "deployment/roll", "web=wherry-test/app:2")
+    await kubectl("annotate", "deployment/roll", "kubernetes.io/change-cause=second", "--overwrite")
+    assert await rolled() == "wherry-test/app:2"
+    assert (await kubectl("rollout", "history", "deployment/roll")).split()[-4:] == ["1", "first", "2", "second"]
+    assert "wherry-test/app:1" in await kubectl("rollout", "history", "deployment/roll", "--revision=1")
+    await kubectl("rollout", "undo", "deployment/roll", "--to-revision=1")
+    assert await rolled() == "wherry-test/app:1"
+    assert (await kubectl("rollout", "history", "deployment/roll")).split()[-4:] == ["2", "second", "3", "first"]
+    unknown = await kubectl.run("rollout", "undo", "deployment/roll", "--to-revision=99")
+    assert "unable to find specified revision 99 in history" in unknown.stderr
+    await kubectl("rollout", "pause", "deployment/roll")
+    before = await kubectl("get", "replicasets", "-l", "app=roll", "-o", "name")
+    await kubectl("set", "image", "deployment/roll", "web=wherry-test/app:2")
+    await kubectl("set", "env", "deployment/roll", "A=b")
+    assert await kubectl("get", "replicasets", "-l", "app=roll", "-o", "name") == before, "nothing rolls while it is paused"
+    await kubectl("rollout", "resume", "deployment/roll")
+    assert await rolled() == "wherry-test/app:2"
+    old = set((await kubectl("get", "pods", "-l", "app=roll", "-o", "name")).split())
+    await kubectl("rollout", "restart", "deployment/roll")
+    await rolled()
+    running = await kubectl("get", "pods", "-l", "app=roll", "--field-selector=status.phase=Running", "-o", "name")
+    assert len(set(running.split()) - old) == 2, "every pod is a new one"
+    await kubectl("delete", "deployment", "roll", "--wait=false")
+
+
+CREATED = (
+    ("deployment", "d", "--image=wherry-test/app:1", "--replicas=0", "--port=8080"),
+    ("configmap", "c", "--from-literal=a=b"),
+    ("secret", "generic", "s", "--from-literal=a=b"),
+    ("service", "clusterip", "cs", "--tcp=80:8080"),
+    ("service", "externalname", "en", "--external-name=example.org"),
+    ("serviceaccount", "sa"),
+    ("role", "r", "--verb=get", "--resource=pods"),
+    ("rolebinding", "rb", "--role=r", "--serviceaccount={namespace}:sa"),
+    ("quota", "q", "--hard=pods=100"),
+    ("poddisruptionbudget", "p", "--selector=app=none", "--min-available=1"),
+    ("job", "j", "--image=wherry-test/app:1", "--", "true"),
+    ("cronjob", "cj", "--image=wherry-test/app:1", "--schedule=0 0 * * *", "--", "true"),
+    ("ingress", "i", "--rule=a.example/c=cs:80"),
+)
+
+
+async def test_create_makes_what_its_generators_make(kubectl: Kubectl) -> None:
+    namespace = (await kubectl("config", "view", "--minify", "-o", "jsonpath={..namespace}")).strip()
+    names = []
+    for arguments in CREATED:
+        words = [word.format(namespace=namespace) for word in arguments]
+        offline = json.loads(await kubectl("create", *words[:2], "--dry-run=client", "-o", "json", *words[2:]))
+        made = json.loads(await kubectl("create", *words[:2], "-o", "json", *words[2:]))
+        assert (made["kind"], made["metadata"]["name"]) == (offline["kind"], offline["metadata"]["name"])
+        names.append(f"{made['kind'].lower()}/{made['metadata']['name']}")
+    table = await kubectl("get", *names)
+    assert table.count("NAME ") == len(names)
+    described = await kubectl("describe", *names)
+    assert len(re.findall(r"^Name: ", described, re.MULTILINE)) >= len(names)
+    deleted = await kubectl("delete", *names, "--wait=false")
+    assert deleted.count(" deleted") == len(names)
+
+
+async def test_set_autoscale_taint_and_wait(kubectl: Kubectl) -> None:
+    await kubectl("create", "serviceaccount", "worker")
+    await kubectl("create", "deployment", "small", "--image=wherry-test/app:1", "--replicas=0")
+    await kubectl("set", "resources", "deployment/small", "--requests=cpu=10m", "--limits=memory=64Mi")
+    await kubectl("set", "serviceaccount", "deployment/small", "worker")
+    template = (await kubectl.json("get", "deployment", "small"))["spec"]["template"]["spec"]
+    assert template["containers"][0]["resources"] == {"requests": {"cpu": "10m"}, "limits": {"memory": "64Mi"}}
+    assert template["serviceAccountName"] == "worker"
+    await kubectl("set", "selector", "service/app", "app=other")
+    assert (await kubectl.json("get", "service", "app"))["spec"]["selector"] == {"app": "other"}
+    await kubectl("set", "selector", "service/app", "app=app")
+    await kubectl("autoscale", "deployment/small", "--min=1", "--max=3", "--cpu-percent=50")
+    scaler = (await kubectl("get", "hpa", "small", "--no-headers")).split()
+    assert scaler[:2] == ["small", "Deployment/small"]
+    assert "50%" in " ".join(scaler)
+    await kubectl("taint", "nodes", "two", "a=b:PreferNoSchedule")
+    assert "a=b:PreferNoSchedule" in await kubectl("describe", "node", "two")
+    await kubectl("taint", "nodes", "two", "a:PreferNoSchedule-")
+    await kubectl("wait", "deployment/app", "--for=condition=Available", "--timeout=20s")
+    late = await kubectl.run("wait", "deployment/app", "--for=condition=Nothing", "--timeout=1s")
+    assert "timed out waiting for the condition" in late.stderr
+    await kubectl("delete", "deployment,hpa,serviceaccount", "small", "worker", "--ignore-not-found", "--wait=false")
+    await kubectl("wait", "hpa/small", "--for=delete", "--timeout=20s")
+
+
+async def test_diff_replace_events_and_auth(kubectl: Kubectl) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d"}, "data": {"a": "1"}}
+    await kubectl.apply(json.dumps(config))
+    assert (await kubectl.run("diff", "-f", "-", stdin=json.dumps(config))).returncode == 0
+    config["data"] = {"a": "2"}
+    diff = await kubectl.run("diff", "-f", "-", stdin=json.dumps(config))
+    assert diff.returncode == 1
+    assert '-  a: "1"\n+  a: "2"\n' in diff.stdout
+    before = (await kubectl.json("get", "configmap", "d"))["metadata"]["uid"]
+    await kubectl("replace", "--force", "-f", "-", stdin=json.dumps(config))
+    assert (await kubectl.json("get", "configmap", "d"))["metadata"]["uid"] != before
+    assert "Scaled up replica set" in await kubectl("events", "--for", "deployment/app")
+    assert (await kubectl("auth", "can-i", "--list")).startswith("Resources ")
+    denied = await kubectl.run("auth", "can-i", "delete", "nodes", "--as=someone")
+    assert (denied.returncode, denied.stdout.strip()) == (1, "no")
+    await kubectl("delete", "configmap", "d")
