@@ -35,8 +35,10 @@ def compare(kind: MergeType, old: Any, new: Any) -> Comparison:
     return Comparison(changed or EMPTY, removed or EMPTY)
 
 
-def whole(kind: MergeType, value: Any) -> FieldSet:
+def whole(kind: MergeType | None, value: Any) -> FieldSet:
     """The node of a value that is added or removed as a whole: itself and all fields in it."""
+    if kind is None:
+        return _MEMBER
     if type(value) is dict:
         mapping = kind.map
         if mapping is None or mapping.atomic or not value:
@@ -45,10 +47,7 @@ def whole(kind: MergeType, value: Any) -> FieldSet:
         node: FieldSet = {SELF: _MEMBER}
         for name in sorted(value):
             part = value[name]
-            if type(part) in _CONTAINERS and (below := fields.get(name) or element) is not None:
-                node["f:" + name] = whole(below, part)
-            else:
-                node["f:" + name] = _MEMBER
+            node["f:" + name] = whole(fields.get(name) or element, part) if type(part) in _CONTAINERS else _MEMBER
         return node
     if type(value) is list:
         listing = kind.list
@@ -59,8 +58,12 @@ def whole(kind: MergeType, value: Any) -> FieldSet:
 
 
 def _whole_items(listing: ListType, items: list[Any]) -> FieldSet:
-    if not listing.keys and len(items) == 1:
-        return {path_elements.item(listing, items[0]): _MEMBER}
+    if len(listing.keys) == 1:
+        # Most lists have one key, a name: it needs no look at the element to be ordered.
+        key = listing.keys[0]
+        named = {name: value for value in items if type(value) is dict and type(name := value.get(key)) is str}
+        if len(named) == len(items):
+            return {path_elements.named(key, name): whole(listing.items, named[name]) for name in sorted(named)}
     grouped = _grouped(listing, items)
     return ordered_set(
         (step, whole(listing.items, found[0]) if len(found) == 1 else _MEMBER) for step, found in grouped.items()

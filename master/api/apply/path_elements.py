@@ -50,7 +50,7 @@ def item(kind: ListType, value: Any) -> str:
     if len(kind.keys) == 1:
         found = value.get(kind.keys[0])
         if type(found) is str:
-            return f'k:{{"{kind.keys[0]}":{_json(found)}}}'
+            return named(kind.keys[0], found)
     keys = {}
     for name in sorted(kind.keys):
         if name in value:
@@ -64,6 +64,12 @@ def item(kind: ListType, value: Any) -> str:
             "(and doesn't have default values for any key fields)"
         )
     return f"k:{_json(keys)}"
+
+
+@lru_cache(maxsize=4096)
+def named(key: str, name: str) -> str:
+    """The element of an item whose only key is a string."""
+    return f'k:{{"{key}":{_json(name)}}}'
 
 
 def _json(value: Any) -> str:

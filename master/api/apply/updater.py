@@ -83,7 +83,7 @@ def apply(target: Target, live: Json, config: Json, owners: Owners, *, writer: O
     before = owners.get(writer.id)
     claimed = recursive_difference(owned(target.kind, config), target.versions.reset_fields(target.api_version))
     owners = {**owners, writer.id: Owner(writer.id, target.api_version, claimed, before.time if before else "")}
-    if before is not None and before.fields:
+    if before is not None and (before.api_version != target.api_version or difference(before.fields, claimed)):
         merged = _pruned(target, merged, owners, before)
     owners, _ = _take(target, live, merged, owners, writer=writer.id, force=force)
     return merged, owners

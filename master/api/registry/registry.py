@@ -472,13 +472,13 @@ class Registry:
     ) -> bytes:
         """One attempt to bring a body into an object. Raises the store's Conflict."""
         old = stored.obj
+        sent, body = _without_owners(body)
         obj = strategy.merge(kind, old, body)
         if applied is not None:
             self._ownership.set_applied(kind, subresource, old, obj, applied.owners)
         elif subresource == "scale":
             self._ownership.scaled(kind, strategy, old, obj, options)
         else:
-            sent = (body.get("metadata") or {}).get("managedFields")
             self._ownership.updated(kind, subresource, old, obj, sent, options)
         metadata = obj["metadata"]
         name, owners = metadata["name"], metadata.get("managedFields")
@@ -584,6 +584,15 @@ class Registry:
         if not isinstance(patched, dict):
             raise bad_request("the patch does not leave an object")
         return patched
+
+
+def _without_owners(body: Json) -> tuple[Any, Json]:
+    """The managedFields of a body, and the body without them: they are most of it, and strategies copy all of it."""
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict) or "managedFields" not in metadata:
+        return None, body
+    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+    return metadata["managedFields"], {**body, "metadata": kept}
 
 
 def delete_options(body: Json, *, dry_run: bool = False) -> DeleteOptions:

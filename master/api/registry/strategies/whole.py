@@ -1,10 +1,10 @@
 """The object itself, and its status: what a client may change of each is the kind's to say."""
 
-import copy
 from collections.abc import Sequence
 
 from master.api.kinds.kind import Kind
 from master.api.registry.metadata import carry_over
+from master.api.registry.storage import decode, encode
 from master.client.errors import Cause
 from master.client.protocol import Json
 
@@ -19,7 +19,7 @@ class Whole:
         return obj
 
     def merge(self, kind: Kind, old: Json, body: Json) -> Json:
-        obj = copy.deepcopy(body)
+        obj = decode(encode(body))
         carry_over(kind, obj, old)
         kind.prepare_for_update(obj, old)
         kind.default(obj)
@@ -33,7 +33,7 @@ class Status(Whole):
     """PUT and PATCH of the status subresource."""
 
     def merge(self, kind: Kind, old: Json, body: Json) -> Json:
-        obj = copy.deepcopy(body)
+        obj = decode(encode(body))
         carry_over(kind, obj, old)
         kind.prepare_for_status_update(obj, old)
         kind.default(obj)
