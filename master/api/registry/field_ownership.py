@@ -8,7 +8,7 @@ from typing import Any
 
 from master.api.apply import field_manager
 from master.api.apply.field_manager import Writer
-from master.api.apply.field_sets import EMPTY, FieldSet, field_paths
+from master.api.apply.field_sets import EMPTY, FieldSet, field_paths, of
 from master.api.apply.managed_fields import InvalidManagedFields, Owners, sent_owners, stored_owners
 from master.api.apply.path_elements import Path
 from master.api.apply.scale import SCALE_VERSION, to_parent, to_scale
@@ -135,10 +135,14 @@ class _KindVersions:
         return obj if kind is None or not obj else self._kind.from_stored(kind.to_stored(obj))
 
     def reset_fields(self, api_version: str) -> FieldSet:
-        if api_version == self._kind.api_version:
-            return reset_fields(self._kind, self._subresource)
-        kind = self._version(api_version)
-        return EMPTY if kind is None else reset_fields(kind, self._subresource)
+        kind = self._kind if api_version == self._kind.api_version else self._version(api_version)
+        if kind is None:
+            return EMPTY
+        root = self._types.merge_type(kind.definition).map
+        if kind.is_custom and self._subresource == "status" and root is not None:
+            # A custom resource's status is all that can be written there.
+            return of(*(field_paths(name) for name in root.fields if name != "status"))
+        return reset_fields(kind, self._subresource)
 
     def _version(self, api_version: str) -> Kind | None:
         storage = self._kind.storage
