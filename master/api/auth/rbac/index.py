@@ -10,6 +10,7 @@ A binding in a namespace counts there alone; one to a role that does not exist g
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -25,7 +26,7 @@ from master.api.auth.rbac.policy import (
     describe,
     service_account_user,
 )
-from master.store.cache import WatchCache
+from master.store.cache import CacheListener
 from master.store.cached import CachedObject, CacheEvent
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,14 @@ class _Scope:
     groups: dict[str, _Held] = field(default_factory=dict)
 
 
+class Changes(Protocol):
+    """Who tells the index of changes: the watch cache."""
+
+    def listen(self, prefix: str, listener: CacheListener) -> None:
+        """Tell the listener what there is under a prefix, and every change from now on."""
+        ...
+
+
 class RbacIndex:
     """`follow` once; the rest at any time from the same event loop."""
 
@@ -87,7 +96,7 @@ class RbacIndex:
         #: How often grants were arranged anew: what tests and curious people look at.
         self.arranged = 0
 
-    def follow(self, cache: WatchCache) -> None:
+    def follow(self, cache: Changes) -> None:
         """Take in what there is, and every change from now on."""
         cache.listen(f"/registry/{GROUP}/clusterroles/", _Roles(self))
         cache.listen(f"/registry/{GROUP}/roles/", _Roles(self, namespaced=True))

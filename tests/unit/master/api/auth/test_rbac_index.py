@@ -1,9 +1,17 @@
 """Who holds what: subjects, scopes, changes, and that no request looks at everybody's bindings."""
 
+import json
+from typing import Any
+
 import pytest
 
+from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import Attributes, UserInfo
+from master.api.auth.rbac.index import RbacIndex
 from master.client.errors import StatusError
+from master.store.cache import CacheListener
+from master.store.cached import CachedObject, CacheEvent, cached
+from master.store.protocol import KeyValue
 from tests.unit.master.api.auth.rbac_world import Roles, rule, user, wants
 
 READER = rule("get list", resources="pods")
@@ -131,3 +139,66 @@ def test_a_request_arranges_nothing_but_its_own_users_bindings(roles: Roles) -> 
     roles.role("another", READER)
     assert not roles.allows(wants(JANE, "delete", "pods"))
     assert roles.index.arranged == 2
+
+
+class Fed:
+    """Tells an index what a watch cache would."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[str, CacheListener] = {}
+        self.index = RbacIndex()
+        self.index.follow(self)
+
+    def listen(self, prefix: str, listener: CacheListener) -> None:
+        self.listeners[prefix.split("/")[3]] = listener
+
+    def put(self, plural: str, **obj: Any) -> None:
+        change = CacheEvent("MODIFIED", self.cached(plural, **obj), None, 1)
+        self.listeners[plural].apply(change)
+
+    def delete(self, plural: str, **obj: Any) -> None:
+        self.listeners[plural].apply(CacheEvent("DELETED", self.cached(plural, **obj), None, 1))
+
+    def cached(self, plural: str, **obj: Any) -> CachedObject:
+        key = f"/registry/rbac.authorization.k8s.io/{plural}/-/{obj['metadata']['name']}"
+        return cached(KeyValue(key, json.dumps(obj).encode(), 1, 1))
+
+
+RULES = [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]
+TO_JANE = {
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"},
+    "subjects": [{"kind": "User", "name": "jane"}],
+}
+
+
+def test_the_cache_feeds_the_index() -> None:
+    fed = Fed()
+    authorization = Authorization(fed.index)
+    asked = wants(JANE, "get", "pods")
+    role, binding = {"metadata": {"name": "reader"}, "rules": RULES}, {"metadata": {"name": "b", "namespace": "ns"}, **TO_JANE}
+    fed.put("clusterroles", **role)
+    fed.put("rolebindings", **binding)
+    assert authorization.authorize(asked).allowed
+    fed.delete("rolebindings", **binding)
+    assert not authorization.authorize(asked).allowed
+    fed.listeners["rolebindings"].reset([fed.cached("rolebindings", **binding)])
+    assert authorization.authorize(asked).allowed
+    fed.delete("clusterroles", **role)
+    assert authorization.authorize(asked).reason == 'RBAC: clusterrole.rbac.authorization.k8s.io "reader" not found'
+    fed.put("clusterroles", **role)
+    fed.listeners["rolebindings"].reset([])
+    assert not authorization.authorize(asked).allowed
+
+
+def test_what_cannot_be_read_gives_nothing_and_takes_back_what_was_given() -> None:
+    fed = Fed()
+    authorization = Authorization(fed.index)
+    asked = wants(JANE, "get", "pods")
+    fed.put("clusterroles", metadata={"name": "reader"}, rules=RULES)
+    fed.put("clusterrolebindings", metadata={"name": "b"}, **TO_JANE)
+    assert authorization.authorize(asked).allowed
+    fed.put("clusterroles", metadata={"name": "reader"}, rules="all")
+    assert not authorization.authorize(asked).allowed
+    fed.put("clusterroles", metadata={"name": "reader"}, rules=RULES)
+    fed.put("clusterrolebindings", metadata={"name": "b"}, roleRef=TO_JANE["roleRef"], subjects=[{"kind": 1}])
+    assert not authorization.authorize(asked).allowed
