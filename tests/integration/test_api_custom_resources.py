@@ -162,3 +162,19 @@ async def test_two_definitions_do_not_get_the_same_names(tmp_path: Path) -> None
         await world.ok("delete", "crd", "widgets.example.com")
         await world.ok("wait", "--for=condition=Established", "--timeout=10s", "crd/gadgets.example.com")
         assert '"items":[]' in await world.ok("get", "--raw", "/apis/example.com/v1/gadgets")
+
+
+async def test_a_deleted_definition_takes_many_objects_along_also_when_it_serves_them_no_longer(tmp_path: Path) -> None:
+    async with api_world(tmp_path) as world, world.http(world.admin()) as http:
+        await established(world, WIDGETS)
+        path = "/apis/example.com/v1/namespaces/default/widgets"
+        for number in range(600):
+            async with http.post(path, json=yaml.safe_load(widget(f"w{number}"))) as answer:
+                assert answer.status == 201
+        body = yaml.safe_load(WIDGETS)
+        body["spec"]["versions"][0]["served"] = False
+        await world.ok("apply", "-f", "-", stdin=yaml.safe_dump(body))
+        async with http.get(path) as answer:
+            assert answer.status == 404
+        await world.ok("delete", "crd", "widgets.example.com", "--timeout=20s")
+        assert not world.registry.storage.cache.list("/registry/example.com/widgets/")[0]

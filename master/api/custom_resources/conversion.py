@@ -174,8 +174,15 @@ class VersionConversion:
         self._converter = converter
         #: Nothing was ever stored in another version, and there is nothing to fill in.
         self._as_stored = self.is_storage and set(stored_versions) <= {version} and not has_defaults(self._schema)
+        #: Objects of several versions are stored: one may have been written in another just as the definition changed.
+        self._mixed = set(stored_versions) != {version}
+        self._marker = b'"apiVersion":"%s"' % self._api_version.encode()
         self._remembered: OrderedDict[tuple[str, int], CachedObject] = OrderedDict()
         self._remembered_bytes = 0
+
+    def current_from(self, revision: int) -> None:
+        """What is written from this revision on is written by this version's kind."""
+        self._since = max(self._since, revision)
 
     async def shown(self, objects: Sequence[CachedObject]) -> Sequence[CachedObject]:
         if self._as_stored:
@@ -196,7 +203,7 @@ class VersionConversion:
 
     def _known(self, obj: CachedObject) -> CachedObject | None:
         """The object in this version, when that needs no work."""
-        if self.is_storage and obj.revision >= self._since:
+        if self.is_storage and obj.revision >= self._since and (not self._mixed or self._marker in obj.raw):
             return obj
         return self._remembered.get((obj.key, obj.revision))
 

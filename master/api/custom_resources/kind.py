@@ -58,6 +58,7 @@ class MadeKind:
     """A kind, and what `Schemas` must know of its definition."""
 
     kind: Kind
+    conversion: VersionConversion
     normalize: Normalize
     merge_type: MergeType
 
@@ -70,9 +71,11 @@ def make_kinds(definition: Json, accepted: Json, *, schemas: Schemas, converter:
     versions: list[Json] = definition["spec"]["versions"]
     shapes = {version["name"]: schema_of(version) or {} for version in versions}
     storage = next(version["name"] for version in versions if version.get("storage"))
+    # The end of a definition deletes its objects also when it serves none of them any more.
+    terminating = bool(definition["metadata"].get("deletionTimestamp"))
     made = []
     for version in versions:
-        if not version.get("served"):
+        if not (version.get("served") or (terminating and version.get("storage"))):
             continue
         conversion = VersionConversion(
             group=definition["spec"]["group"],
@@ -86,7 +89,7 @@ def make_kinds(definition: Json, accepted: Json, *, schemas: Schemas, converter:
         schema = shapes[version["name"]]
         merge_type = structural_merge_type(schema, metadata=schemas.merge_type(_OBJECT_META))
         kind = _Version(definition, accepted, version, schemas).kind(conversion)
-        made.append(MadeKind(kind, normalizer(schema, schemas), merge_type))
+        made.append(MadeKind(kind, conversion, normalizer(schema, schemas), merge_type))
     return made
 
 
