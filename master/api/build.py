@@ -24,6 +24,7 @@ from master.api.discovery.documents import Discovery
 from master.api.flowcontrol.dispatcher import Dispatcher
 from master.api.flowcontrol.metrics import FlowMetrics
 from master.api.http.auditing import Auditor
+from master.api.http.component_statuses import ComponentStatuses
 from master.api.http.health import Health, HealthCheck
 from master.api.http.logs import PodLogs
 from master.api.http.metrics import ApiMetrics
@@ -141,6 +142,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
             writes,
             logs=PodLogs(parts.streams) if parts.streams else None,
             streaming=parts.streaming,
+            components=ComponentStatuses(parts.ready_checks),
             proxy=Proxy(parts.streams, read_object) if parts.streams else None,
         ),
         reviews=ReviewResponder(

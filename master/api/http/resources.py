@@ -8,6 +8,7 @@ from aiohttp import web
 from master.api.audit.current import request_object
 from master.api.auth.protocol import UserInfo
 from master.api.http import bodies
+from master.api.http.component_statuses import ComponentStatuses
 from master.api.http.connect import connect_options
 from master.api.http.field_validation import FieldValidation
 from master.api.http.forms import include_object, object_in_form, page_in_form
@@ -33,8 +34,9 @@ from master.api.registry.storage import decode
 from master.api.registry.write_options import Check, WriteOptions
 from master.api.settings import ApiSettings
 from master.client.errors import Cause, StatusError, bad_request, invalid
-from master.client.protocol import DeleteOptions, Json, PatchType
+from master.client.protocol import DeleteOptions, Json, PatchType, ResourceRef
 
+COMPONENT_STATUSES = ResourceRef("", "v1", "componentstatuses")
 EVICTION = "io.k8s.api.policy.v1.Eviction"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
@@ -68,6 +70,7 @@ class Resources:
         logs: PodLogs | None,
         streaming: StreamingHandler | None,
         proxy: ProxyHandler | None,
+        components: ComponentStatuses,
     ) -> None:
         self._registry = registry
         self._evictions = Evictions(registry)
@@ -76,6 +79,7 @@ class Resources:
         self._logs = logs
         self._streaming = streaming
         self._proxy = proxy
+        self._components = components
         self._watches = WatchResponder(registry, settings)
 
     def serves(self, info: RequestInfo) -> bool:
@@ -110,6 +114,10 @@ class Resources:
         if not info.subresource and info.verb not in kind.verbs:
             raise method_not_allowed()
         match info.verb:
+            case "get" if kind.resource == COMPONENT_STATUSES:
+                return await self._component(request, info, kind)
+            case "list" if kind.resource == COMPONENT_STATUSES:
+                return await self._component_list(request, kind)
             case "get":
                 return await self._get(request, info, kind)
             case "list":
@@ -142,6 +150,17 @@ class Resources:
     async def _list(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         page = await self._registry.page(kind, info.namespace, self._list_query(request, kind))
+        raw = page_in_form(kind, page, wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml)
+
+    async def _component(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        raw = object_in_form(kind, self._components.get(info.name), wanted, include_object(request))
+        return await encoded(request, raw, as_yaml=wanted.yaml)
+
+    async def _component_list(self, request: web.Request, kind: Kind) -> web.Response:
+        wanted = accepted(request.headers.get("Accept", ""))
+        page = self._components.page(self._list_query(request, kind).selection, self._registry.revision)
         raw = page_in_form(kind, page, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 
