@@ -92,6 +92,8 @@ def _validate_ports(ports: list[Json] | tuple[Json, ...]) -> list[Cause]:
         seen.add(name)
         if protocol not in PROTOCOLS:
             causes.append(not_supported(f"{path}.protocol", protocol, PROTOCOLS))
+        if application := port.get("appProtocol"):
+            causes.extend(invalid(f"{path}.appProtocol", application, why) for why in names.qualified_name(application))
         if port.get("port") is not None:
             causes.extend(invalid(f"{path}.port", port["port"], why) for why in names.port_number(port["port"]))
     return causes

@@ -34,6 +34,8 @@ def _validate_subset(subset: Json, path: str) -> list[Cause]:
             causes.extend(validate_endpoint_address(address.get("ip") or "", f"{where}.ip"))
             if host := address.get("hostname"):
                 causes.extend(invalid(f"{where}.hostname", host, why) for why in names.dns1123_label(host))
+            if node := address.get("nodeName"):
+                causes.extend(invalid(f"{where}.nodeName", node, why) for why in names.dns1123_subdomain(node))
     ports = subset.get("ports") or ()
     for index, port in enumerate(ports):
         where = f"{path}.ports[{index}]"
@@ -46,6 +48,8 @@ def _validate_subset(subset: Json, path: str) -> list[Cause]:
         causes.extend(invalid(f"{where}.port", number, why) for why in names.port_number(number))
         if protocol not in PROTOCOLS:
             causes.append(not_supported(f"{where}.protocol", protocol, PROTOCOLS))
+        if application := port.get("appProtocol"):
+            causes.extend(invalid(f"{where}.appProtocol", application, why) for why in names.qualified_name(application))
     return causes
 
 

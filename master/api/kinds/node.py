@@ -8,6 +8,7 @@ from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
 from master.api.kinds.rules.lifecycle import keep_status, only_status
 from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.resource_names import validate_resource_quantity
 from master.api.printers import node as printer
 from master.client.errors import Cause
 
@@ -39,6 +40,21 @@ def _validate(obj: Json, old: Json | None) -> list[Cause]:
                 causes.append(forbidden(f"spec.{field}", message))
         if before.get("providerID") and spec.get("providerID") != before["providerID"]:
             causes.append(forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid'))
+    return causes
+
+
+def _validate_status(obj: Json, old: Json | None) -> list[Cause]:
+    causes: list[Cause] = []
+    status = obj.get("status") or {}
+    seen: set[tuple[Any, Any]] = set()
+    for index, address in enumerate(status.get("addresses") or ()):
+        key = (address.get("type"), address.get("address"))
+        if key in seen:
+            causes.append(duplicate(f"status.addresses[{index}]", address))
+        seen.add(key)
+    for field in ("capacity", "allocatable"):
+        for name, quantity in (status.get(field) or {}).items():
+            causes.extend(validate_resource_quantity(name, quantity, f"status.{field}[{name}]"))
     return causes
 
 
@@ -84,6 +100,7 @@ KIND = Kind(
     subresources=frozenset({"status", "proxy"}),
     default=_default,
     validate=_validate,
+    validate_status=_validate_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=only_status,
     columns=printer.COLUMNS,

@@ -10,6 +10,13 @@ from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
 from master.api.kinds.rules.lifecycle import keep_status, only_status
 from master.api.kinds.rules.metadata import validate_labels, validate_metadata
+from master.api.kinds.rules.service_traffic import (
+    EXTERNAL_TYPES,
+    is_reachable_from_outside,
+    validate_balancer_status,
+    validate_traffic,
+    validate_traffic_update,
+)
 from master.api.kinds.rules.service_updates import drop_type_fields, keep_allocated
 from master.api.printers import service as printer
 from master.client.errors import Cause
@@ -17,13 +24,11 @@ from master.client.errors import Cause
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 AFFINITIES = ("ClientIP", "None")
-TRAFFIC_POLICIES = ("Cluster", "Local")
 FAMILIES = ("IPv4", "IPv6")
 FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 #: How long ClientIP affinity lasts, in seconds.
 AFFINITY_SECONDS = 10800
 _AFFINITY_LIMIT = 86400
-_EXTERNAL_TYPES = ("LoadBalancer", "NodePort")
 
 
 def _default(obj: Json) -> None:
@@ -42,12 +47,15 @@ def _default(obj: Json) -> None:
             port["protocol"] = "TCP"
         if port.get("targetPort") in (None, 0, "") and port.get("port"):
             port["targetPort"] = port["port"]
-    if spec["type"] in _EXTERNAL_TYPES and not spec.get("externalTrafficPolicy"):
+    if is_reachable_from_outside(spec) and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
     if spec["type"] != "ExternalName" and not spec.get("internalTrafficPolicy"):
         spec["internalTrafficPolicy"] = "Cluster"
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
+        for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+            if ingress.get("ip"):
+                ingress.setdefault("ipMode", "VIP")
 
 
 def _prepare_for_create(obj: Json) -> None:
@@ -81,16 +89,19 @@ def _validate(obj: Json, old: Json | None) -> list[Cause]:
     causes.extend(validate_labels(spec.get("selector"), "spec.selector"))
     causes.extend(_validate_affinity(spec))
     causes.extend(_validate_addresses(spec))
-    causes.extend(_validate_policies(spec, kind))
+    causes.extend(validate_traffic(obj))
     if old is not None:
         causes.extend(_validate_update(spec, old.get("spec") or {}))
+        causes.extend(validate_traffic_update(spec, old.get("spec") or {}))
     return causes
 
 
 def _validate_external_name(spec: Json) -> list[Cause]:
     causes: list[Cause] = []
+    only_inside = "may not be set for ExternalName services"
     if spec.get("clusterIP"):
-        causes.append(forbidden("spec.clusterIPs", "may not be set for ExternalName services"))
+        causes.append(forbidden("spec.clusterIPs", only_inside))
+    causes.extend(forbidden(f"spec.{field}", only_inside) for field in ("ipFamilies", "ipFamilyPolicy") if spec.get(field))
     name = (spec.get("externalName") or "").removesuffix(".")
     if not name:
         causes.append(required("spec.externalName"))
@@ -130,7 +141,7 @@ def _validate_ports(spec: Json, kind: Any) -> list[Cause]:
             causes.append(duplicate(path, {"protocol": protocol, "port": number}))
         seen.add((number, protocol))
         if node_port := port.get("nodePort"):
-            if kind not in _EXTERNAL_TYPES:
+            if kind not in EXTERNAL_TYPES:
                 causes.append(forbidden(f"{path}.nodePort", f"may not be used when `type` is '{kind}'"))
             if (node_port, protocol) in seen_node_ports:
                 causes.append(duplicate(f"{path}.nodePort", node_port))
@@ -165,32 +176,12 @@ def _validate_addresses(spec: Json) -> list[Cause]:
         if address == "None" and index == 0:
             continue
         causes.extend(invalid(f"spec.clusterIPs[{index}]", address, why) for why in names.ip_address(address))
-    for index, address in enumerate(spec.get("externalIPs") or ()):
-        causes.extend(invalid(f"spec.externalIPs[{index}]", address, why) for why in names.ip_address(address))
     for index, family in enumerate(spec.get("ipFamilies") or ()):
         if family not in FAMILIES:
             causes.append(not_supported(f"spec.ipFamilies[{index}]", family, FAMILIES))
     policy = spec.get("ipFamilyPolicy")
     if policy and policy not in FAMILY_POLICIES:
         causes.append(invalid("spec.ipFamilyPolicy", policy, f"must be one of {', '.join(FAMILY_POLICIES)}"))
-    return causes
-
-
-def _validate_policies(spec: Json, kind: Any) -> list[Cause]:
-    causes: list[Cause] = []
-    external, internal = spec.get("externalTrafficPolicy") or "", spec.get("internalTrafficPolicy") or ""
-    externally_accessible = kind in _EXTERNAL_TYPES or bool(spec.get("externalIPs"))
-    if external and not externally_accessible:
-        causes.append(invalid("spec.externalTrafficPolicy", external, "may only be set for externally-accessible services"))
-    elif external and external not in TRAFFIC_POLICIES:
-        causes.append(not_supported("spec.externalTrafficPolicy", external, TRAFFIC_POLICIES))
-    elif not external and kind in _EXTERNAL_TYPES:
-        causes.append(required("spec.externalTrafficPolicy", "may only be set for externally-accessible services"))
-    if not internal:
-        if kind in ("ClusterIP", *_EXTERNAL_TYPES):
-            causes.append(required("spec.internalTrafficPolicy"))
-    elif internal not in TRAFFIC_POLICIES:
-        causes.append(not_supported("spec.internalTrafficPolicy", internal, TRAFFIC_POLICIES))
     return causes
 
 
@@ -202,6 +193,10 @@ def _validate_update(spec: Json, before: Json) -> list[Cause]:
         return []
     after = [spec["clusterIP"]] if spec.get("clusterIP") else []
     return [invalid("spec.clusterIPs[0]", spec.get("clusterIPs") or after, "may not change once set")]
+
+
+def _validate_status(obj: Json, old: Json | None) -> list[Cause]:
+    return validate_balancer_status(obj)
 
 
 KIND = Kind(
@@ -216,6 +211,7 @@ KIND = Kind(
     subresources=frozenset({"status", "proxy"}),
     default=_default,
     validate=_validate,
+    validate_status=_validate_status,
     prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,

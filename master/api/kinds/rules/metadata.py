@@ -139,14 +139,18 @@ def _validate_owners(owners: Any) -> list[Cause]:
     return causes
 
 
+def validate_finalizer_name(finalizer: str, path: str) -> list[Cause]:
+    causes = [invalid(path, finalizer, why) for why in names.qualified_name(finalizer)]
+    if not causes and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        causes.append(invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
+    return causes
+
+
 def _validate_finalizers(finalizers: Any) -> list[Cause]:
     causes: list[Cause] = []
     for index, finalizer in enumerate(finalizers or ()):
         path = f"metadata.finalizers[{index}]"
-        wrong = names.qualified_name(finalizer)
-        causes.extend(invalid(path, finalizer, why) for why in wrong)
-        if not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
-            causes.append(invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"))
+        causes.extend(validate_finalizer_name(finalizer, path))
     if {"orphan", "foregroundDeletion"} <= set(finalizers or ()):
         causes.append(invalid("metadata.finalizers", finalizers, "finalizer orphan and foregroundDeletion cannot be both set"))
     return causes

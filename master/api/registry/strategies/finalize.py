@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 
 from master.api.kinds.kind import Kind
+from master.api.kinds.rules.metadata import validate_finalizer_name
 from master.client.errors import Cause
 from master.client.protocol import Json
 
@@ -26,4 +27,9 @@ class Finalize:
         return obj
 
     def validate(self, kind: Kind, obj: Json, old: Json) -> Sequence[Cause]:
-        return ()
+        finalizers = (obj.get("spec") or {}).get("finalizers") or ()
+        return [
+            cause
+            for index, finalizer in enumerate(finalizers)
+            for cause in validate_finalizer_name(finalizer, f"spec.finalizers[{index}]")
+        ]
