@@ -23,7 +23,7 @@ from master.api.cel.syntax import (
     StructExpr,
 )
 from master.api.cel.types import is_loose
-from master.api.cel.values import ABSENT, Present, TypeValue, Uint
+from master.api.cel.values import ABSENT, Lazy, Present, TypeValue, Uint
 
 Closure = Callable[[Meter], Any]
 
@@ -189,7 +189,7 @@ def _slot(index: int, name: str) -> Closure:
         value = meter.slots[index]
         if value is UNSET:
             raise EvaluationError(f"no such attribute(s): {name}")
-        return value
+        return value.value() if type(value) is Lazy else value
 
     return read
 

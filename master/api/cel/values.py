@@ -4,7 +4,7 @@ Objects of the API are their JSON dicts. Equality is `equal`, never Python's own
 number, and lists of Kubernetes' types set and map ignore order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,22 @@ class _Absent:
 
 
 ABSENT = _Absent()
+
+
+class Lazy:
+    """A variable that is evaluated when it is first named. `compute` may raise EvaluationError, each time."""
+
+    __slots__ = ("_compute", "_known", "_value")
+
+    def __init__(self, compute: Callable[[], Any]) -> None:
+        self._compute = compute
+        self._known = False
+        self._value: Any = None
+
+    def value(self) -> Any:
+        if not self._known:
+            self._value, self._known = self._compute(), True
+        return self._value
 
 
 class SetList(list[Any]):

@@ -6,7 +6,7 @@ changed = await run.mutate(view, refine)     # twice when the first changed some
 await run.validate(view)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -14,6 +14,9 @@ from master.api.admission.dynamic.attributes import Attributes, GroupVersionKind
 from master.api.admission.dynamic.compiled import Compiled
 from master.api.admission.dynamic.context import Context
 from master.api.admission.dynamic.equivalents import EquivalentKinds
+from master.api.admission.dynamic.policies.dispatch import PolicyDispatcher
+from master.api.admission.dynamic.policies.params import Params
+from master.api.admission.dynamic.policies.policy import Binding, Policy, bindings_of, policies_of
 from master.api.admission.dynamic.webhooks.call import Caller
 from master.api.admission.dynamic.webhooks.dispatch import Matcher, MutatingRun, Refine, validate
 from master.api.admission.dynamic.webhooks.hook import Hook, hooks_of
@@ -44,21 +47,40 @@ class DynamicAdmission:
     ) -> None:
         self._mutating: Compiled[Hook] = Compiled(cache, f"{_PREFIX}mutatingwebhookconfigurations/", hooks_of)
         self._validating: Compiled[Hook] = Compiled(cache, f"{_PREFIX}validatingwebhookconfigurations/", hooks_of)
+        self._policies: Compiled[Policy] = Compiled(cache, f"{_PREFIX}validatingadmissionpolicies/", policies_of)
+        self._bindings: Compiled[Binding] = Compiled(cache, f"{_PREFIX}validatingadmissionpolicybindings/", bindings_of)
+        self._bound: tuple[Sequence[Binding], Mapping[str, Sequence[Binding]]] = ((), {})
         self.context = Context(cache, authorization)
         self.equivalents = EquivalentKinds(kinds, find)
         self.caller = Caller(client, self.equivalents)
         self.matcher = Matcher(self.context, self.equivalents, self.caller)
+        self.policies = PolicyDispatcher(self.context, self.equivalents, self.caller, Params(cache, kinds))
         self.metrics = WebhookMetrics(metrics)
 
     def concerns(self, request: AdmissionRequest) -> bool:
         """Whether anything is configured that may want to see an operation."""
         if request.resource.group == _GROUP:
             return False  # no mistake in a configuration may keep it from being mended
-        return bool(self._mutating.all() or self._validating.all())
+        return bool(self._mutating.all() or self._validating.all() or self._policies.all())
 
     def begin(self, request: AdmissionRequest, options: Json | None) -> "DynamicRun":
         """The run of one operation, with what is configured now."""
         return DynamicRun(self, request, options, self._mutating.all(), self._validating.all())
+
+    async def ask_policies(self, attributes: Attributes) -> None:
+        """Raises StatusError of the first policy that denies."""
+        policies = self._policies.all()
+        if policies:
+            await self.policies.validate(policies, self._bindings_by_policy(), attributes)
+
+    def _bindings_by_policy(self) -> "Mapping[str, Sequence[Binding]]":
+        found = self._bindings.all()
+        if found is not self._bound[0]:
+            by_policy: dict[str, list[Binding]] = {}
+            for binding in found:
+                by_policy.setdefault(binding.policy, []).append(binding)
+            self._bound = (found, by_policy)
+        return self._bound[1]
 
 
 class DynamicRun:
@@ -89,8 +111,9 @@ class DynamicRun:
 
     async def validate(self, obj: Json | None) -> None:
         """`obj`: as it is going to be stored. Raises StatusError of whoever refuses."""
-        admission = self._admission
-        await validate(self._validating, self._attributes(obj), admission.matcher, admission.caller, admission.metrics)
+        admission, attributes = self._admission, self._attributes(obj)
+        await admission.ask_policies(attributes)
+        await validate(self._validating, attributes, admission.matcher, admission.caller, admission.metrics)
 
     def _attributes(self, obj: Json | None) -> Attributes:
         request = self._request

@@ -4,7 +4,7 @@ Source: k8s.io/apiserver pkg/admission/plugin/webhook/predicates, pkg/admission/
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from master.api.admission.dynamic.attributes import Attributes
@@ -98,6 +98,11 @@ class Criteria:
             compile_selector(spec.get("namespaceSelector")),
             compile_selector(spec.get("objectSelector")),
         )
+
+    def for_any_resource(self) -> "Criteria":
+        """The same selectors and exclusions, for every resource."""
+        anything = frozenset({"*"})
+        return replace(self, rules=(Rule(anything, anything, anything, (("*", "*"),), "*"),))
 
     def match(self, attributes: Attributes, namespaces: Namespaces, equivalents: Equivalents) -> ResourceRef | None:
         """The resource in whose version it is to be shown, or None. Raises StatusError 404 for a namespace that is missing."""
