@@ -4,6 +4,8 @@ Called by `master.api.bootstrap`. The groups of CustomResourceDefinitions are re
 Kubernetes' (pkg/controlplane/apiserver/aggregator.go); one that was registered by an older version and is served no more goes.
 """
 
+import logging
+
 from master.api.auth.reviews.registry import REVIEWS
 from master.api.kinds.api_service import GROUP, KIND
 from master.api.kinds.registry import KINDS
@@ -11,6 +13,8 @@ from master.api.registry.registry import Registry
 from master.api.registry.storage import decode
 from master.client.errors import StatusError
 from master.client.protocol import DeleteOptions, Json
+
+_log = logging.getLogger(__name__)
 
 #: The label of APIServices that nobody made by hand; "onstart": made at each start.
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
@@ -35,7 +39,7 @@ def built_in_api_services() -> list[Json]:
 
 
 async def register_api_services(registry: Registry) -> None:
-    """Idempotent. Raises StatusError when the store cannot be written."""
+    """Idempotent. What is refused (by a webhook that is away) is logged and tried at the next start: the API must come up."""
     wanted = {service["metadata"]["name"]: service for service in built_in_api_services()}
     listed = await registry.list(KIND.resource, "", label_selector=f"{AUTOMANAGED}={ON_START}")
     there = {decode(raw)["metadata"]["name"] for raw in listed.items}
@@ -52,7 +56,7 @@ async def _create(registry: Registry, service: Json) -> None:
     except StatusError as error:
         # Somebody made it by hand: it says the same.
         if error.reason != "AlreadyExists":
-            raise
+            _log.warning("APIService not registered: %s", error, extra={"object": service["metadata"]["name"]})
 
 
 def _api_service(group: str, version: str) -> Json:

@@ -56,6 +56,7 @@ KIND = Kind(
     definition="io.k8s.api.storage.v1.CSINode",
     namespaced=False,
     validate=_validate,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

@@ -32,6 +32,7 @@ KIND = Kind(
     singular="csistoragecapacity",
     definition="io.k8s.api.storage.v1.CSIStorageCapacity",
     validate=_validate,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

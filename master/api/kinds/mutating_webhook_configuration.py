@@ -30,6 +30,7 @@ KIND = Kind(
     validate=validate_configuration,
     prepare_for_create=first_generation,
     prepare_for_update=_prepare_for_update,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

@@ -32,6 +32,7 @@ KIND = Kind(
     definition="io.k8s.api.node.v1.RuntimeClass",
     namespaced=False,
     validate=_validate,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

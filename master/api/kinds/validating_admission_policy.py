@@ -177,6 +177,7 @@ KIND = Kind(
     prepare_for_create=first_generation,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

@@ -98,6 +98,7 @@ KIND = Kind(
     validate=_validate,
     prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

@@ -23,6 +23,7 @@ KIND = Kind(
     validate=validate_configuration,
     prepare_for_create=first_generation,
     prepare_for_update=next_generation,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

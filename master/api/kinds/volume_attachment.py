@@ -75,6 +75,7 @@ KIND = Kind(
     prepare_for_create=without_status,
     prepare_for_update=keep_status,
     prepare_for_status_update=only_status,
+    unconditional_update=False,
     columns=printer.COLUMNS,
     row=printer.row,
 )

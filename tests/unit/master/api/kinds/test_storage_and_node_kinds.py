@@ -12,6 +12,7 @@ from master.api.kinds.csi_driver import KIND as CSI_DRIVER
 from master.api.kinds.csi_node import KIND as CSI_NODE
 from master.api.kinds.csi_storage_capacity import KIND as CSI_STORAGE_CAPACITY
 from master.api.kinds.kind import Kind
+from master.api.kinds.registry import KINDS
 from master.api.kinds.runtime_class import KIND as RUNTIME_CLASS
 from master.api.kinds.storage_class import KIND as STORAGE_CLASS
 from master.api.kinds.volume_attachment import KIND as VOLUME_ATTACHMENT
@@ -210,3 +211,12 @@ def test_every_group_has_a_valid_api_service() -> None:
 @pytest.mark.parametrize("kind", [STORAGE_CLASS, CSI_NODE, CSI_DRIVER, RUNTIME_CLASS, API_SERVICE, VOLUME_ATTACHMENT])
 def test_cluster_wide_kinds_have_no_namespace(kind: Kind) -> None:
     assert not kind.namespaced
+
+
+def test_what_controllers_and_drivers_write_must_be_updated_from_what_was_read() -> None:
+    conditional = {kind.kind for kind in KINDS if not kind.unconditional_update}
+    assert {
+        "APIService", "CSIDriver", "CSINode", "CSIStorageCapacity", "MutatingWebhookConfiguration", "RuntimeClass",
+        "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
+    } <= conditional  # fmt: skip
+    assert not {"ClusterRole", "Ingress", "PriorityClass", "StorageClass"} & conditional
