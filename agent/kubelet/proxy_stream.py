@@ -6,11 +6,11 @@ says, so nobody who may write a status can point the proxy at the node's loopbac
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 from agent.kubelet.stream_refused import StreamRefused
 from agent.kubelet.tcp_stream import CONNECT_TIMEOUT, carry
+from proto.k8s.address import is_proxyable
 from proto.stream import Stream
 
 
@@ -19,7 +19,7 @@ async def proxy_to_pod(addresses: Sequence[str], options: Mapping[str, Any], str
     if not addresses:
         raise StreamRefused("the pod has no address yet", 503)
     address = str(options.get("address"))
-    if address not in addresses or not allowed(address):
+    if address not in addresses or not is_proxyable(address):
         raise StreamRefused("address not allowed", 400)
     await _connect(address, _port(options), stream)
 
@@ -29,19 +29,10 @@ async def proxy_to_node(addresses: Sequence[str], server_port: int, options: Map
     if options.get("port") == 0:
         await _connect("127.0.0.1", server_port, stream)
         return
-    address = next((address for address in addresses if allowed(address)), "")
+    address = next((address for address in addresses if is_proxyable(address)), "")
     if not address:
         raise StreamRefused("address not allowed", 400)
     await _connect(address, _port(options), stream)
-
-
-def allowed(address: object) -> bool:
-    """Whether it is a unicast address beyond this host: neither loopback nor link-local nor a group."""
-    try:
-        found = ip_address(str(address))
-    except ValueError:
-        return False
-    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified or found.is_reserved)
 
 
 def _port(options: Mapping[str, Any]) -> int:

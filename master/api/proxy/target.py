@@ -7,10 +7,10 @@ its host is refused (CVE-2018-1002102, CVE-2022-3294); the node itself then conn
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from master.client.errors import StatusError, bad_request
 from master.client.protocol import Json, ResourceRef
+from proto.k8s.address import is_proxyable
 
 _PODS, _SERVICES = ResourceRef("", "v1", "pods"), ResourceRef("", "v1", "services")
 _ENDPOINTS, _NODES = ResourceRef("", "v1", "endpoints"), ResourceRef("", "v1", "nodes")
@@ -91,18 +91,9 @@ async def node_target(read: Read, name: str) -> Target:
     if port in ("", str(_KUBELET_PORT)):
         return Target(bare, "nodeproxy", f"{address}:{_KUBELET_PORT}", options={"port": 0})
     number = _port(port, scheme)
-    if not allowed(address):
+    if not is_proxyable(address):
         raise bad_request("address not allowed")
     return Target(bare, "nodeproxy", _joined(address, number), tls=scheme == "https", options={"port": number})
-
-
-def allowed(address: str) -> bool:
-    """Go's IsGlobalUnicast: neither loopback nor link-local nor a group nor none."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified or found.is_reserved)
 
 
 async def _pod_of(read: Read, namespace: str, address: Json) -> Json | None:
@@ -123,7 +114,7 @@ def _of_pod(pod: Json, scheme: str, port: int) -> Target:
     ips = status.get("podIPs") or ()
     address = str(ips[0].get("ip") if ips else "")
     node = pod["spec"].get("nodeName") or ""
-    if not node or not allowed(address):
+    if not node or not is_proxyable(address):
         raise bad_request("address not allowed")
     return Target(
         node,

@@ -1,4 +1,4 @@
-"""A kopf operator: completes ConfigMaps that are labelled for it, and cleans up after them.
+"""A kopf operator: completes ConfigMaps that are labelled for it, and gives each Widget (a custom resource) a ConfigMap.
 
 Run by tests/e2e/test_client_libraries.py through `kopf run`.
 """
@@ -6,6 +6,7 @@ Run by tests/e2e/test_client_libraries.py through `kopf run`.
 from typing import Any
 
 import kopf
+from kubernetes import client, config
 
 MINE = {"operated": "yes"}
 
@@ -13,6 +14,7 @@ MINE = {"operated": "yes"}
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.enabled = True
+    config.load_kube_config()
 
 
 @kopf.on.create("v1", "configmaps", labels=MINE)
@@ -31,3 +33,21 @@ def changed(patch: kopf.Patch, new: str | None, **_: Any) -> None:
 @kopf.on.delete("v1", "configmaps", labels=MINE)
 def deleted(logger: Any, name: str, **_: Any) -> None:
     logger.info("cleaned up after %s", name)
+
+
+@kopf.on.create("example.dev", "v1", "widgets")
+def widget_created(spec: kopf.Spec, name: str, namespace: str, **_: Any) -> dict[str, Any]:
+    child = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{name}-child"},
+        "data": {"size": str(spec["size"])},
+    }
+    kopf.adopt(child)
+    created = client.CoreV1Api().create_namespaced_config_map(namespace, child)
+    return {"child": created.metadata.name}
+
+
+@kopf.on.update("example.dev", "v1", "widgets", field="spec.size")
+def widget_changed(spec: kopf.Spec, name: str, namespace: str, **_: Any) -> None:
+    client.CoreV1Api().patch_namespaced_config_map(f"{name}-child", namespace, {"data": {"size": str(spec["size"])}})

@@ -21,6 +21,7 @@ def main(kubeconfig: str, namespace: str) -> None:
     config_maps(core, namespace)
     pods(core, namespace)
     deployments(namespace)
+    custom_objects(namespace)
 
 
 def config_maps(core: client.CoreV1Api, namespace: str) -> None:
@@ -102,6 +103,44 @@ def deployments(namespace: str) -> None:
     patched = found.patch(body=patch, name="dynamic", namespace=namespace, content_type="application/merge-patch+json")
     assert patched.metadata.annotations["a"] == "b"
     found.delete(name="dynamic", namespace=namespace)
+
+
+def custom_objects(namespace: str) -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "things", "kind": "Thing"}
+    spec = {"group": "official.dev", "scope": "Namespaced", "names": names, "versions": [version]}
+    definitions = client.ApiextensionsV1Api()
+    definitions.create_custom_resource_definition(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.official.dev"},
+            "spec": spec,
+        }
+    )
+    fields = "metadata.name=things.official.dev"
+    watching = watch.Watch()
+    for event in watching.stream(definitions.list_custom_resource_definition, field_selector=fields, timeout_seconds=20):
+        conditions = event["object"].status.conditions or []
+        if any((one.type, one.status) == ("Established", "True") for one in conditions):
+            watching.stop()
+    things = client.CustomObjectsApi()
+    where = ("official.dev", "v1", namespace, "things")
+    body = {"apiVersion": "official.dev/v1", "kind": "Thing", "metadata": {"name": "t"}, "spec": {"size": 1}}
+    made = things.create_namespaced_custom_object(*where, body)
+    things.patch_namespaced_custom_object(*where, "t", {"spec": {"size": 2}})
+    begin = made["metadata"]["resourceVersion"]
+    things.delete_namespaced_custom_object(*where, "t")
+    seen = []
+    for event in watch.Watch().stream(
+        things.list_namespaced_custom_object, *where, resource_version=begin, timeout_seconds=20
+    ):
+        seen.append((event["type"], event["object"]["spec"]["size"]))
+        if event["type"] == "DELETED":
+            break
+    assert seen == [("MODIFIED", 2), ("DELETED", 2)], seen
+    definitions.delete_custom_resource_definition("things.official.dev")
 
 
 main(*sys.argv[1:])

@@ -7,7 +7,7 @@ import msgspec
 from lightkube.resources.core_v1 import Pod
 
 from agent.kubelet.labels import container_labels, identity, sandbox_labels
-from agent.kubelet.pods import all_containers
+from agent.kubelet.pods import every_container
 from agent.runtime.spec import ContainerState
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ def instance(
     sandbox_id: str = "sandbox0",
 ) -> ContainerState:
     """Running, or ended `ended` seconds ago with `exit_code` after it `ran` so long."""
-    container = next(one for one in all_containers(made_for) if one.name == name)
+    container = next(one for one in every_container(made_for) if one.name == name)
     finished = NOW - timedelta(seconds=ended)
     return ContainerState(
         id=f"{name}-{restarts}",

@@ -142,3 +142,18 @@ def test_a_container_that_was_made_but_never_begun_is_made_anew() -> None:
     actions = decide(wanted, sandbox(wanted), leftover)
     assert actions.remove == (leftover,)
     assert starts(actions) == [("c0", 0, 0.0)]
+
+
+def test_an_ephemeral_container_starts_once_even_while_the_pod_is_being_initialized() -> None:
+    wanted = pod(inits=[{}], ephemeralContainers=[{"name": "look", "image": "tools:1", "targetContainerName": "c0"}])
+    assert starts(decide(wanted)) == [("i0", 0, 0.0)], "not before there is a sandbox"
+    at_work = (sandbox(wanted), instance(wanted, "i0"))
+    assert starts(decide(wanted, *at_work)) == [("look", 0, 0.0)]
+    assert decide(wanted, *at_work, instance(wanted, "look")).nothing
+    assert decide(wanted, *at_work, instance(wanted, "look", exit_code=1, ended=999)).nothing, "it is never started again"
+
+
+def test_an_ephemeral_container_ends_with_its_pod() -> None:
+    wanted = pod(restartPolicy="Never", ephemeralContainers=[{"name": "look", "image": "tools:1"}])
+    done = decide(wanted, sandbox(wanted), instance(wanted, exit_code=0), instance(wanted, "look"))
+    assert (done.kill_pod, done.start) == (True, ())

@@ -99,3 +99,18 @@ def test_out_of_memory_is_named() -> None:
 )
 def test_qos_class(resources: dict[str, Any], qos: str) -> None:
     assert status(pod({"resources": resources}))["qosClass"] == qos
+
+
+def test_an_ephemeral_container_has_a_status_and_counts_for_nothing() -> None:
+    wanted = pod(ephemeralContainers=[{"name": "look", "image": "tools:1"}])
+    states = (sandbox(wanted), instance(wanted))
+    waiting = status(wanted, *states)
+    assert waiting["ephemeralContainerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert waiting["phase"] == "Running"
+    ended = status(wanted, *states, instance(wanted, "look", exit_code=1))
+    (shown,) = ended["ephemeralContainerStatuses"]
+    assert shown["state"]["terminated"]["exitCode"] == 1
+    assert shown["ready"] is False
+    assert "started" not in shown
+    assert conditions(ended)["Ready"][0] == "True"
+    assert (ended["phase"], ended["qosClass"]) == ("Running", waiting["qosClass"])
