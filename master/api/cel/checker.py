@@ -49,6 +49,8 @@ class Checker:
     def __init__(self, functions: Functions, variables: Mapping[str, Type]) -> None:
         self._functions = functions
         self._scopes: list[Mapping[str, Type]] = [variables]
+        #: Inside of how many calls of format: its arguments may have several types.
+        self._formats = 0
         self.issues: list[Issue] = []
         #: The variables of the environment that the expression names.
         self.used: set[str] = set()
@@ -145,7 +147,10 @@ class Checker:
             if base and full in self._functions and self._root_is_free(node.target):
                 node.function, node.target = full, None
         nodes = node.arguments if node.target is None else [node.target, *node.arguments]
+        formats = node.function == "format"
+        self._formats += formats
         types = [self.check(argument) for argument in nodes]
+        self._formats -= formats
         if node.function not in self._functions:
             return self._wrong(node.position, f"undeclared reference to '{node.function}' (in container '')")
         if node.function in ("_&&_", "_||_"):
@@ -212,6 +217,8 @@ class Checker:
         if before is None:
             return found
         if not assignable(before, found):
+            if self._formats:
+                return DYN
             self._wrong(node.position, f"expected type '{before}' but found '{found}'")
             return before
         return joined(before, found)

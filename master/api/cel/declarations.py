@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from master.api.cel.types import BOOL, DYN, PRIMITIVES, Type, list_of, map_of, opaque, optional_of, type_of
+from master.api.cel.types import PRIMITIVES, Type, list_of, map_of, opaque, optional_of, type_of
 from master.api.cel.values import ABSENT, Duration, Present, TypeValue, Uint
 
 #: What a call costs: of its arguments (the target first) and its result.
@@ -157,5 +157,3 @@ TYPE_NAMES: Mapping[str, str] = {
     "map": "map", "null_type": "null_type", "type": "type", "optional_type": "optional_type",
     "google.protobuf.Timestamp": "google.protobuf.Timestamp", "google.protobuf.Duration": "google.protobuf.Duration",
 }  # fmt: skip
-
-__all__ = ["BOOL", "DYN", "TYPE_NAMES", "Cost", "Functions", "Overload", "define", "matcher", "name_of", "parse_type"]

@@ -23,7 +23,7 @@ from master.api.cel.syntax import (
     StructExpr,
 )
 from master.api.cel.types import is_loose
-from master.api.cel.values import ABSENT, Lazy, Present, TypeValue, Uint
+from master.api.cel.values import ABSENT, Lazy, Present, TypeValue
 
 Closure = Callable[[Meter], Any]
 
@@ -95,6 +95,8 @@ class Evaluator:
                 return _logical(arguments, decides=True)
             case "_?_:_":
                 return _conditional(*arguments)
+        if node.function in ("_[_]", "_[?_]"):
+            return _direct(node.overloads[0], arguments)  # all forms of an index are one function
         certain = len(node.overloads) == 1 and not any(is_loose(argument.type) for argument in nodes)
         if certain:
             return _direct(node.overloads[0], arguments)
@@ -306,6 +308,3 @@ def _dispatched(overloads: list[Overload], arguments: list[Closure], names: Mapp
         raise EvaluationError("no such overload")
 
     return call
-
-
-__all__ = ["UNSET", "Closure", "Evaluator", "Uint", "map_key"]

@@ -1,15 +1,18 @@
 """Conversions between types: `int(x)`, `string(x)`, …; `type(x)` and `dyn(x)`."""
 
-import base64
 import math
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from master.api.cel import cost
 from master.api.cel.declarations import define, name_of
 from master.api.cel.errors import EvaluationError
 from master.api.cel.library.times import format_duration, format_timestamp
-from master.api.cel.values import UINT_MAX, Duration, TypeValue, Uint, int_checked, uint_checked
+from master.api.cel.values import Duration, TypeValue, Uint, int_checked, uint_checked
+
+#: From so many digits on Go's %g writes an exponent.
+_EXPONENT_FROM = 6
 
 
 def _int_of_double(value: float) -> int:
@@ -73,13 +76,28 @@ def string_of(value: Any) -> str:
 
 
 def format_double(value: float) -> str:
-    """The shortest form, as Go's strconv.FormatFloat(f, 'g', -1, 64) writes it."""
+    """The shortest form, as Go's fmt writes %g: with an exponent below 0.0001 and from a million on."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    text = repr(value)
-    return text.removesuffix(".0")
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    power = len(digits) + int(exponent) - 1
+    if value == 0 or -4 <= power < _EXPONENT_FROM:
+        return plain_double(value)
+    text = "".join(map(str, digits))
+    fraction = f".{text[1:]}" if len(text) > 1 else ""
+    return f"{'-' if sign else ''}{text[0]}{fraction}e{'-' if power < 0 else '+'}{abs(power):02d}"
+
+
+def plain_double(value: float) -> str:
+    """The shortest form without an exponent; "Infinity" for what is endless."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    text = f"{Decimal(repr(value)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _type_of(value: Any) -> TypeValue:
@@ -97,6 +115,7 @@ OVERLOADS = (
     define("int", "(uint) -> int", lambda value: int_checked(int(value))),
     define("int", "(double) -> int", _int_of_double),
     define("int", "(string) -> int", _int_of_string),
+    define("int", "(duration) -> int", lambda value: value.nanoseconds),
     define("int", "(timestamp) -> int", lambda value: int(value.timestamp() // 1)),
     define("uint", "(uint) -> uint", _same),
     define("uint", "(int) -> uint", lambda value: uint_checked(value)),
@@ -118,5 +137,3 @@ OVERLOADS = (
     define("type", "(A) -> type(A)", _type_of),
     define("dyn", "(A) -> dyn", _same),
 )
-
-__all__ = ["OVERLOADS", "UINT_MAX", "base64", "format_double", "string_of"]

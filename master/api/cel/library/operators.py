@@ -8,12 +8,11 @@ from typing import Any
 from master.api.cel import cost
 from master.api.cel.declarations import Overload, define
 from master.api.cel.errors import EvaluationError
-from master.api.cel.types import BOOL, DYN
+from master.api.cel.types import BOOL
 from master.api.cel.values import (
     ABSENT,
     Duration,
     Present,
-    Uint,
     duration_checked,
     equal,
     int_checked,
@@ -70,6 +69,8 @@ def _at(container: Any, key: Any) -> Any:
         if isinstance(key, bool | int | float | str) and key in container:
             return container[key]
         raise EvaluationError(f"no such key: {_shown(key)}")
+    if not isinstance(container, list):
+        raise EvaluationError("no such overload")
     index = _index(key)
     if not 0 <= index < len(container):
         raise EvaluationError(f"index out of bounds: {index}")
@@ -83,6 +84,8 @@ def _maybe_at(container: Any, key: Any) -> Any:
         return ABSENT
     if isinstance(container, dict):
         return Present(container[key]) if isinstance(key, bool | int | float | str) and key in container else ABSENT
+    if not isinstance(container, list):
+        raise EvaluationError("no such overload")
     index = _index(key)
     return Present(container[index]) if 0 <= index < len(container) else ABSENT
 
@@ -179,5 +182,3 @@ OVERLOADS: tuple[Overload, ...] = (
         for form in ("({}) -> int", "{}.() -> int")
     ),
 )
-
-__all__ = ["DYN", "OVERLOADS", "Uint"]

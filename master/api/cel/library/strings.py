@@ -7,7 +7,7 @@ from typing import Any
 from master.api.cel import cost
 from master.api.cel.declarations import define
 from master.api.cel.errors import EvaluationError
-from master.api.cel.library.conversions import string_of
+from master.api.cel.library.conversions import plain_double, string_of
 from master.api.cel.values import Duration, is_number
 
 _LOWER = str.maketrans({chr(c): chr(c + 32) for c in range(ord("A"), ord("Z") + 1)})
@@ -147,7 +147,9 @@ def _shown(value: Any) -> str:
         return "[" + ", ".join(_shown(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_shown(key)}: {_shown(value[key])}" for key in sorted(value, key=str)) + "}"
-    if isinstance(value, str | bool | int | float | bytes | datetime | Duration):
+    if isinstance(value, float):
+        return plain_double(value)
+    if isinstance(value, str | bool | int | bytes | datetime | Duration):
         return string_of(value)
     return str(value)
 
