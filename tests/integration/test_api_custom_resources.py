@@ -146,6 +146,9 @@ async def test_an_update_without_a_version_is_refused_and_a_deprecated_version_w
         async with http.put(path, json=yaml.safe_load(widget("one"))) as answer:
             refused = await answer.json()
         assert (answer.status, refused["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
+        protobuf = {"Content-Type": "application/vnd.kubernetes.protobuf"}
+        async with http.post(path.removesuffix("/one"), data=b"k8s\0", headers=protobuf) as answer:
+            assert answer.status == 415
         result = await world.kubectl("get", "widgets.v1beta1.example.com")
         assert (result.code, result.err) == (0, 'Warning: use "v1"\n')
 

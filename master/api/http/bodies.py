@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from master.api.protobuf.decoder import MEDIA_TYPE as PROTOBUF_TYPE
-from master.api.protobuf.decoder import MalformedProtobuf, decode_protobuf
+from master.api.protobuf.decoder import MEDIA_TYPE, MalformedProtobuf, decode_protobuf
 from master.api.schema.json_body import MalformedJson, decode_json
 from master.client.errors import StatusError, bad_request
 
+PROTOBUF_TYPE = MEDIA_TYPE
 JSON_TYPES = frozenset({"", "application/json"})
 YAML = "application/yaml"
 YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml"})

@@ -313,8 +313,10 @@ class Resources:
     async def _body(self, request: web.Request, info: RequestInfo, kind: Kind) -> tuple[Json, FieldValidation]:
         """The object that was sent, of the right apiVersion and kind, and how it is to be checked."""
         media_type = bodies.content_type(request)
-        if not bodies.is_accepted(media_type):
-            raise bodies.unsupported(*bodies.ACCEPTED)
+        # Custom resources have no messages that protobuf could carry, but their Scale has.
+        without = {bodies.PROTOBUF_TYPE} if kind.is_custom and info.subresource != "scale" else set()
+        if not bodies.is_accepted(media_type) or media_type in without:
+            raise bodies.unsupported(*(name for name in bodies.ACCEPTED if name not in without))
         decoded = bodies.decode_object(await self._read(request), media_type)
         body: Json = decoded.value
         request_object(body)
