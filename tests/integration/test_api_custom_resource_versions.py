@@ -13,7 +13,9 @@ import aiohttp
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from master.client.protocol import ResourceRef
 from master.pki.authority import Authority, generate_key, key_to_pem
+from master.store.sqlite import SQLiteStore
 from tests.integration.api_world import ApiWorld, api_world
 
 Json = dict[str, Any]
@@ -178,6 +180,18 @@ async def test_what_a_webhook_does_wrong_is_told_and_changes_nothing(tmp_path: P
         assert (await sent(http, "DELETE", f"{v2}/a"))[0] == 200
 
 
+async def test_collectors_read_and_definitions_end_without_the_webhook(tmp_path: Path) -> None:
+    async with webhook(tmp_path) as hook, api_world(tmp_path) as world, world.http(world.admin()) as http:
+        await declare(http, definition(hook.config, stored="v1"))
+        assert (await sent(http, "POST", ENDPOINTS.format("v1"), address("a", "v1", hostPort="x:1")))[0] == 201
+        hook.mood = "refuses"
+        assert (await sent(http, "GET", ENDPOINTS.format("v2")))[0] == 500
+        found = await world.registry.list(ResourceRef("example.com", "v2", "addresses"), "")
+        assert [json.loads(raw)["metadata"]["name"] for raw in found.items] == ["a"]
+        await world.ok("delete", "crd", "addresses.example.com", "--timeout=10s")
+        assert stored(world) == []
+
+
 async def test_without_conversion_only_the_version_changes_and_old_objects_get_new_defaults(tmp_path: Path) -> None:
     v1, v2 = ENDPOINTS.format("v1"), ENDPOINTS.format("v2")
     async with api_world(tmp_path) as world, world.http(world.admin()) as http:
@@ -210,10 +224,17 @@ async def test_without_conversion_only_the_version_changes_and_old_objects_get_n
         assert "status.storedVersions[0]: Invalid value" in refused["message"]
 
 
-async def test_what_was_served_is_served_after_a_restart(tmp_path: Path) -> None:
+async def test_what_was_served_is_served_after_a_restart_beside_a_definition_that_cannot_be(tmp_path: Path) -> None:
     async with api_world(tmp_path) as world, world.http(world.admin()) as http:
         await declare(http, definition({"strategy": "None"}, stored="v1"))
         assert (await sent(http, "POST", ENDPOINTS.format("v1"), address("a", "v1", hostPort="x:1")))[0] == 201
+    store = SQLiteStore(tmp_path / "store.db")
+    await store.open()
+    status = {"conditions": [{"type": "Established", "status": "True"}], "acceptedNames": {}}
+    odd = {"metadata": {"name": "a.odd.com"}, "spec": {"group": "odd.com", "versions": [{}]}, "status": status}
+    key = "/registry/apiextensions.k8s.io/customresourcedefinitions/-/a.odd.com"
+    await store.put(key, json.dumps(odd).encode(), expected=0)
+    await store.close()
     async with api_world(tmp_path) as world, world.http(world.admin()) as http:
         code, found = await sent(http, "GET", f"{ENDPOINTS.format('v1')}/a")
         assert (code, found["spec"]) == (200, {"hostPort": "x:1"})

@@ -120,10 +120,13 @@ class CustomResources:
         """Serve what is Established already."""
         found, self._revision = self._cache.list(_PREFIX)
         for cached in found:
-            definition = cached.decode()
-            accepted = (definition.get("status") or {}).get("acceptedNames") or {}
-            if _is_established(definition):
-                await self._serve(definition, accepted, cached.revision)
+            try:
+                definition = cached.decode()
+                accepted = (definition.get("status") or {}).get("acceptedNames") or {}
+                if _is_established(definition):
+                    await self._serve(definition, accepted, cached.revision)
+            except Exception:  # noqa: BLE001 - one odd definition must not keep the master from its start
+                _log.exception("a definition of custom resources cannot be served", extra={"definition": cached.name})
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -156,8 +159,8 @@ class CustomResources:
                     _log.warning("definition waits: %s", error, extra={"definition": name})
                 self._again.add(name)
             except Exception:  # noqa: BLE001 - one odd definition must not end all others
-                _log.exception("bug while serving a definition", extra={"definition": name})
-                self._again.add(name)
+                # Not again before it changes: the same would happen, twice a second.
+                _log.exception("a definition of custom resources cannot be served", extra={"definition": name})
 
     def _read(self, name: str) -> tuple[Json, CachedObject] | None:
         cached = self._cache.get(f"{_PREFIX}-/{name}")
@@ -241,12 +244,13 @@ class CustomResources:
         objects, _ = self._cache.list(prefix)
         kinds = self._kinds.of_definition(name)
         if objects and kinds:
-            # What waits for its finalizers is marked already.
+            # In the version that is stored: that asks no webhook. What waits for its finalizers is marked already.
+            stored = next((kind for kind in kinds if kind.conversion is not None and kind.conversion.is_storage), kinds[0])
             waiting = [cached for cached in objects if _MARKED not in cached.raw][:_DELETED_IN_A_PASS]
             for start in range(0, len(waiting), _DELETED_AT_ONCE):
                 async with asyncio.TaskGroup() as tasks:
                     for cached in waiting[start : start + _DELETED_AT_ONCE]:
-                        tasks.create_task(self._delete(kinds[0], cached))
+                        tasks.create_task(self._delete(stored, cached))
             objects, _ = self._cache.list(prefix)
         if objects and kinds:
             self._again.add(name)

@@ -9,7 +9,7 @@ Authentication, authorisation and content negotiation happen before; `WriteOptio
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -134,7 +134,7 @@ class Registry:
     async def list(
         self, resource: ResourceRef, namespace: str, *, label_selector: str = "", field_selector: str = ""
     ) -> RawList:
-        kind = self.kind(resource)
+        kind = _as_stored(self.kind(resource))
         selection = Selection(kind, label_selector=label_selector, field_selector=field_selector)
         page = await self._lister.list(kind, namespace, ListQuery(selection))
         return RawList([shown(kind, cached) for cached in page.objects], page.revision)
@@ -152,7 +152,7 @@ class Registry:
         label_selector: str = "",
         field_selector: str = "",
     ) -> AsyncIterator[Sequence[RawEvent]]:
-        kind = self.kind(resource)
+        kind = _as_stored(self.kind(resource))
         selection = Selection(kind, label_selector=label_selector, field_selector=field_selector)
         with self.open_watch(kind, namespace, revision, selection) as events:
             async for batch in events:
@@ -620,6 +620,11 @@ def delete_options(body: Json, *, dry_run: bool = False) -> DeleteOptions:
 async def _causes(kind: Kind, validate: Callable[[], Sequence[Cause]]) -> Sequence[Cause]:
     """The errors of an object; found in a thread where rules of users are evaluated."""
     return await asyncio.to_thread(validate) if kind.in_thread else validate()
+
+
+def _as_stored(kind: Kind) -> Kind:
+    """For readers in process, who need the metadata of custom resources only: no webhook may keep them from it."""
+    return kind if kind.conversion is None else replace(kind, conversion=None)
 
 
 def _strategy(kind: Kind, subresource: str) -> Strategy:
