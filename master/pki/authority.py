@@ -102,20 +102,15 @@ class Authority:
         """
         now = datetime.now(UTC)
         until = now + lifetime - (_BACKDATE if lifetime >= _BACKDATED_FROM else timedelta())
-        builder = (
-            self._builder(request.public_key(), request.subject, now=now, until=until)
-            .add_extension(
-                _key_usage(
-                    sign_certificates=False,
-                    digital_signature="digital signature" in usages,
-                    key_encipherment="key encipherment" in usages,
-                ),
-                critical=True,
-            )
-            .add_extension(
-                x509.ExtendedKeyUsage([oid for usage, oid in _EXTENDED_USAGES.items() if usage in usages]), critical=False
-            )
-        )
+        builder = self._builder(request.public_key(), request.subject, now=now, until=until)
+        signs, enciphers = "digital signature" in usages, "key encipherment" in usages
+        if signs or enciphers:
+            # Without either the extension must be missing: an empty one forbids every use, TLS among them.
+            usage = _key_usage(sign_certificates=False, digital_signature=signs, key_encipherment=enciphers)
+            builder = builder.add_extension(usage, critical=True)
+        extended = [oid for usage_name, oid in _EXTENDED_USAGES.items() if usage_name in usages]
+        if extended:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
         try:
             names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         except x509.ExtensionNotFound:

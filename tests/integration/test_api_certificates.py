@@ -21,7 +21,7 @@ from master.controllers.certificate_cleaner import CertificateCleaner
 from master.controllers.certificate_signer import CertificateSigner
 from master.pki.authority import generate_key, key_to_pem
 from tests.cluster.waiting import eventually
-from tests.integration.api_world import ApiWorld, api_world
+from tests.integration.api_world import CERTIFICATE, ApiWorld, api_world
 
 Json = dict[str, Any]
 CLIENT = "kubernetes.io/kube-apiserver-client"
@@ -191,3 +191,17 @@ async def test_only_who_may_approves_and_nobody_asks_for_masters(world: ApiWorld
     await eventually(approved, seconds=5)
     masters = await world.kubectl("apply", "-f", "-", stdin=csr("root", "root", "system:masters"))
     assert f"use of {CLIENT} signer with system:masters group is not allowed" in masters.err
+
+
+async def test_a_certificate_for_client_auth_alone_is_good_for_tls(world: ApiWorld) -> None:
+    """The request of Kubernetes' own documentation names no other usage."""
+    await world.ok("apply", "-f", "-", stdin=csr("jane", "jane", "team"))
+    await world.ok("certificate", "approve", "jane")
+    issued = await certificate(world, "jane")
+    folder = world.user("jane")
+    (folder / CERTIFICATE).write_bytes(issued.public_bytes(Encoding.PEM) + key_to_pem(KEY))
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    async with world.http(folder) as http, http.post(path, json=review) as response:
+        told = (await response.json())["status"]["userInfo"]
+    assert told == {"username": "jane", "groups": ["team", "system:authenticated"]}

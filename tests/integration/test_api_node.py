@@ -129,7 +129,10 @@ async def test_a_node_reaches_what_its_pods_use_and_no_more(world: ApiWorld) -> 
     async with world.http(own) as http:
         assert (await status(http, "PATCH", "/api/v1/namespaces/default/pods/one/status", running))[0] == 200
         code, text = await status(http, "PATCH", "/api/v1/namespaces/default/pods/two/status", running)
-    assert (code, "can only update pod status for pods with spec.nodeName set to itself" in text) == (403, True)
+        assert (code, "can only update pod status for pods with spec.nodeName set to itself" in text) == (403, True)
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "two"}}
+        code, text = await status(http, "POST", "/api/v1/namespaces/default/pods/two/eviction", eviction)
+        assert (code, "pods with spec.nodeName set to itself" in text) == (403, True)
     await world.ok("delete", "pod", "one", "--force", "--grace-period=0")
     assert "no relationship found" in await said("get", "secret", "mine")
 
