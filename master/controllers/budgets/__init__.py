@@ -1,0 +1,1 @@
+"""Parts of the disruption controller: what a PodDisruptionBudget counts. Pure."""
