@@ -89,7 +89,12 @@ async def test_others_can_check_tokens_by_the_published_keys(world: ApiWorld) ->
     configuration = json.loads(await world.ok("get", "--raw", "/.well-known/openid-configuration"))
     assert configuration["issuer"] == ISSUER
     assert configuration["jwks_uri"] == "https://192.0.2.1:6443/openid/v1/jwks"
-    keys = jwt.PyJWKSet.from_dict(json.loads(await world.ok("get", "--raw", "/openid/v1/jwks")))
+    # Every service account may read them; who shows no credentials may not.
+    async with world.http(None, {"Authorization": f"Bearer {token}"}) as http, http.get("/openid/v1/jwks") as response:
+        assert (response.status, response.content_type) == (200, "application/jwk-set+json")
+        keys = jwt.PyJWKSet.from_dict(json.loads(await response.read()))
+    async with world.http(None) as http, http.get("/openid/v1/jwks") as response:
+        assert response.status == 403
     key = keys[jwt.get_unverified_header(token)["kid"]]
     algorithms = configuration["id_token_signing_alg_values_supported"]
     assert jwt.decode(token, key, algorithms=algorithms, audience=ISSUER)["iss"] == ISSUER
