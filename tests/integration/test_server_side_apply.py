@@ -254,7 +254,7 @@ async def test_unreadable_owners_do_no_harm(http: Client) -> None:
 
 
 async def test_more_than_ten_updaters_become_ancient_changes(http: Client) -> None:
-    await http.send("POST", MAPS, config_map(), fieldManager="creator")
+    await http.send("POST", MAPS, config_map(a="1"), fieldManager="creator")
     for number in range(12):
         await http.patched(f"{MAPS}/m", {"data": {f"k{number}": ""}}, fieldManager=f"m{number:02}")
     found = managers(await http.get(f"{MAPS}/m"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.api.schema.definitions import META_TYPES, Schema, SchemaError, load_definitions
+from master.api.schema.empty_fields import dropped_when_empty
 from master.api.schema.merge_types import MergeType
 from master.api.schema.merge_types_builtin import BuiltinMergeTypes
 from master.api.schema.scalars import InvalidScalar, canonical_micro_time, canonical_quantity, canonical_time
@@ -113,7 +114,7 @@ class Schemas:
             return _visit_anything
         # A definition may refer to itself: the fields are filled in when the visit is known already.
         fields: dict[str, Visit] = {}
-        visit = self._visits[name] = _object(fields, go_type(name))
+        visit = self._visits[name] = _object(fields, go_type(name), dropped_when_empty(name, schema))
         struct = go_type(name).rpartition(".")[2]
         fields.update((key, self._compile(field, struct)) for key, field in schema.properties.items())
         return visit
@@ -208,7 +209,9 @@ def _json_name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _object(fields: dict[str, Visit], expected: str) -> Visit:
+def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str]) -> Visit:
+    """`dropped`: fields that are left out when they are empty."""
+
     def visit(value: Any, place: Place, unknown: list[str]) -> Any:
         if type(value) is not dict:
             raise _mismatch(value, place, expected.rpartition(".")[2], expected)
@@ -217,11 +220,14 @@ def _object(fields: dict[str, Visit], expected: str) -> Visit:
             field = fields.get(key)
             if field is None:
                 unknown.append(_path((place, key)))
-            elif item is not None:
+            elif item is not None and (item or key not in dropped or type(item) not in _CONTAINERS):
                 result[key] = field(item, (place, key), unknown)
         return result
 
     return visit
+
+
+_CONTAINERS = frozenset({dict, list})
 
 
 def _in_struct(visit: Visit, struct: str, expected: str) -> Visit:

@@ -154,3 +154,10 @@ def test_a_compact_body_without_duplicates_has_none() -> None:
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedJson):
         decode_json(body)
+
+
+def test_what_is_empty_is_left_out_as_by_go() -> None:
+    metadata: dict[str, Any] = {"labels": {}, "annotations": {}, "managedFields": []}
+    spec: dict[str, Any] = {"containers": [], "volumes": [], "nodeSelector": {}, "securityContext": {}}
+    got = SCHEMAS.normalize("io.k8s.api.core.v1.Pod", {"metadata": metadata, "spec": spec}).object
+    assert got == {"metadata": {"managedFields": []}, "spec": {"containers": [], "securityContext": {}}}
