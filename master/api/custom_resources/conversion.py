@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from operator import is_
 from typing import Any, Protocol
 
 import orjson
@@ -189,6 +190,8 @@ class VersionConversion:
             return objects
         result = [self._known(obj) for obj in objects]
         missing = [index for index, known in enumerate(result) if known is None]
+        if not missing and all(map(is_, result, objects)):
+            return objects
         if missing:
             decoded = [objects[index].decode() for index in missing]
             for index, content in zip(missing, await self._in_version(decoded), strict=True):

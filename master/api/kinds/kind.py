@@ -66,7 +66,7 @@ class Conversion(Protocol):
         ...
 
     async def shown(self, objects: Sequence[CachedObject]) -> Sequence[CachedObject]:
-        """The objects in the kind's version, in the same order; those that are in it already are the same."""
+        """The objects in the kind's version, in the same order; the argument itself when all are in it already."""
         ...
 
     async def stored(self, obj: Json) -> Json:

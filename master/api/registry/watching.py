@@ -60,7 +60,10 @@ class ObjectWatch:
 async def _converted(conversion: Conversion, events: Sequence[CacheEvent]) -> Sequence[CacheEvent]:
     """The events with their objects in the version that is watched."""
     objects = [one for event in events for one in (event.object, event.previous) if one is not None]
-    shown_objects = iter(await conversion.shown(objects))
+    found = await conversion.shown(objects)
+    if found is objects:
+        return events
+    shown_objects = iter(found)
     return [
         replace(
             event,

@@ -143,6 +143,8 @@ def test_what_is_as_it_should_be_is_handed_out_as_it_is() -> None:
     conversion = made().kind.conversion
     assert conversion is not None
     new, old = cached(10), cached(9)
+    objects = [new, new]
+    assert asyncio.run(conversion.shown(objects)) is objects
     shown = asyncio.run(conversion.shown([new, old]))
     assert shown[0] is new
     assert orjson.loads(shown[1].raw)["spec"] == {"a": 1}
