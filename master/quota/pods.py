@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from master.quota.evaluator import ScopeSelector
 from master.quota.pod_resources import is_best_effort, pod_limits, pod_requests
@@ -27,8 +30,7 @@ class Pods:
     def usage(self, obj: Json) -> dict[str, str]:
         if _is_finished(obj, datetime.now(UTC)):
             return {_COUNT: "1"}
-        spec = obj.get("spec") or {}
-        return {_COUNT: "1", **_compute(pod_requests(spec), pod_limits(spec))}
+        return {_COUNT: "1", **_of_resources(msgspec.json.encode(_resources(obj.get("spec") or {})))}
 
     def names(self, limited: Iterable[str]) -> set[str]:
         return {name for name in limited if name in _NAMES or name.startswith(_HUGE_PAGES) or _is_extended(name)}
@@ -63,6 +65,24 @@ class Pods:
         if not missing:
             return ""
         return "must specify " + "; ".join(f"{name} for: {','.join(sorted(missing[name]))}" for name in sorted(missing))
+
+
+def _resources(spec: Json) -> Json:
+    """What the usage of a pod is made of: the same for all pods of a template."""
+    found: Json = {"overhead": spec.get("overhead") or {}}
+    for field in ("containers", "initContainers"):
+        found[field] = [
+            {"resources": container.get("resources"), "restartPolicy": container.get("restartPolicy")}
+            for container in spec.get(field) or ()
+        ]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _of_resources(encoded: bytes) -> dict[str, str]:
+    """Remembered, because thousands of pods of few templates are counted. Not to be changed."""
+    spec = msgspec.json.decode(encoded)
+    return _compute(pod_requests(spec), pod_limits(spec))
 
 
 def _compute(requests: Json, limits: Json) -> dict[str, str]:

@@ -26,18 +26,24 @@ def counts(quota: Json, evaluator: Evaluator, obj: Json) -> bool:
     return all(evaluator.in_scope(obj, selector) for selector in scopes_of(quota))
 
 
-def usage(quota: Json, objects: Mapping[tuple[str, str], Iterable[Json]]) -> dict[str, str]:
-    """What the objects, by group and plural, use of what `spec.hard` limits."""
-    hard = (quota.get("spec") or {}).get("hard") or {}
-    total = Sum()
-    total.add(dict.fromkeys(hard, "0"))
-    for (group, plural), found in objects.items():
+class Count:
+    """What the objects that are added use of what a quota's `spec.hard` limits."""
+
+    def __init__(self, quota: Json) -> None:
+        self._quota = quota
+        self._hard = (quota.get("spec") or {}).get("hard") or {}
+        self._total = Sum()
+        self._total.add(dict.fromkeys(self._hard, "0"))
+
+    def add(self, group: str, plural: str, objects: Iterable[Json]) -> None:
         evaluator = evaluator_of(group, plural)
-        names = evaluator.names(hard)
-        for obj in found:
-            if counts(quota, evaluator, obj):
-                total.add(masked(evaluator.usage(obj), names))
-    return total.result()
+        names = evaluator.names(self._hard)
+        for obj in objects:
+            if counts(self._quota, evaluator, obj):
+                self._total.add(masked(evaluator.usage(obj), names))
+
+    def result(self) -> dict[str, str]:
+        return self._total.result()
 
 
 def charged(quota: Json, evaluator: Evaluator, obj: Json, growth: Mapping[str, str]) -> dict[str, str] | None:

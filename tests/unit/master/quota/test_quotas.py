@@ -7,7 +7,7 @@ import pytest
 from master.quota.pod_resources import pod_limits, pod_requests
 from master.quota.pods import Pods
 from master.quota.quantities import added, equal, exceeding, grown
-from master.quota.quotas import usage
+from master.quota.quotas import Count
 from master.quota.registry import counted
 
 Json = dict[str, Any]
@@ -75,6 +75,13 @@ def test_which_kinds_a_quota_asks_for() -> None:
         ("", "configmaps"),
     }
     assert counted({"count/events"}) == set()
+
+
+def usage(quota: Json, objects: dict[tuple[str, str], list[Json]]) -> dict[str, str]:
+    count = Count(quota)
+    for (group, plural), found in objects.items():
+        count.add(group, plural, found)
+    return count.result()
 
 
 def test_a_quota_is_counted_anew_from_its_objects() -> None:
