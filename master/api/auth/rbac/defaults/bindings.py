@@ -23,6 +23,14 @@ CLUSTER_BINDINGS: tuple[Json, ...] = (
 )
 
 NAMESPACE_BINDINGS: tuple[Json, ...] = (
+    *(
+        role_binding(namespace, name, service_account(name.removeprefix("system:controller:")), to=name)
+        for namespace, name in (
+            ("kube-public", "system:controller:bootstrap-signer"),
+            ("kube-system", "system:controller:bootstrap-signer"),
+            ("kube-system", "system:controller:token-cleaner"),
+        )
+    ),
     role_binding(
         "kube-system",
         "system::extension-apiserver-authentication-reader",

@@ -75,6 +75,13 @@ _RULES: dict[str, tuple[Json, ...]] = {
         rule(READ, "", "nodes"),
         rule(("patch",), "", "pods/status"),
     ),
+    "pv-protection-controller": (rule(("update", *READ), "", "persistentvolumes"), EVENTS),
+    "pvc-protection-controller": (
+        rule(("update", *READ), "", "persistentvolumeclaims"),
+        rule(("update",), "", "persistentvolumeclaims/status"),
+        rule(READ, "", "pods"),
+        EVENTS,
+    ),
     "replicaset-controller": (
         rule(("update", *READ), _APPS, "replicasets"),
         rule(("update",), _APPS, "replicasets/status"),

@@ -150,6 +150,15 @@ SYSTEM_ROLES: tuple[Json, ...] = (
 )
 
 NAMESPACE_ROLES: tuple[Json, ...] = (
+    role("kube-system", "system:controller:bootstrap-signer", rule(READ, "", "secrets")),
+    role(
+        "kube-public",
+        "system:controller:bootstrap-signer",
+        rule(READ, "", "configmaps"),
+        rule(("update",), "", "configmaps", names=("cluster-info",)),
+        EVENTS,
+    ),
+    role("kube-system", "system:controller:token-cleaner", rule(("delete", *READ), "", "secrets"), EVENTS),
     role(
         "kube-system",
         "extension-apiserver-authentication-reader",
