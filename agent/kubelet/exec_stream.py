@@ -1,6 +1,6 @@
 """Commands in containers, and their own streams, over a stream. Channels: 0 to 2 standard streams, 3 status, 4 sizes.
 
-The first frame comes as soon as the command has begun, empty if it has said nothing: until then the master can still refuse
+The first frame is empty and comes as soon as the command has begun: until then the master can still refuse
 the client's request instead of failing its connection.
 """
 

@@ -16,7 +16,7 @@ class NodeStreams(Protocol):
     - exec: command (list), stdin, stdout, stderr, tty (bool). Channels 0 to 2 are the standard streams, channel 4 takes
       terminal sizes ({"Width": …, "Height": …}) and channel 3 brings one metav1.Status at the end (NonZeroExitCode with an
       ExitCode cause when the command failed), as Kubernetes' remote command protocol v4 does.
-    - attach: as exec, without command. Both begin with a frame on channel 1, empty if need be, when the process is joined.
+    - attach: as exec, without command. Both begin with an empty frame on channel 1 when the process is joined.
     - portforward: port (int), on the pod's loopback. Channel 0 carries both directions.
     - podproxy: address (one of the pod's own, else it is refused), port (int). Channel 0 carries both directions.
     - nodeproxy: port (int) of the node's main address, or 0 for the agent's own server. Without a pod. As podproxy.
