@@ -30,7 +30,7 @@ _LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
 async def bootstrap(registry: Registry, settings: ApiSettings) -> None:
-    """Raises StatusError when the store cannot be written."""
+    """Raises StatusError when the store cannot be written. Afterwards webhooks and policies see every write."""
     for name in NAMESPACES:
         await _ensure(registry, _NAMESPACES, "", {"metadata": {"name": name}})
     await reconcile(registry.storage, registry)
@@ -41,6 +41,7 @@ async def bootstrap(registry: Registry, settings: ApiSettings) -> None:
     if settings.advertise_address:
         await _follow(registry, _ENDPOINTS, _endpoints(settings), "subsets")
         await _follow(registry, _ENDPOINT_SLICES, _endpoint_slice(settings), "endpoints", "ports")
+    registry.dynamic_admission.active = True
 
 
 async def _ensure(registry: Registry, resource: ResourceRef, namespace: str, obj: Json) -> None:

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from master.api.kinds.registry import KINDS
+from master.api.settings import ApiSettings
 from tests.integration.api_fuzz import collection, name_of
 from tests.integration.api_objects import example
 from tests.integration.api_world import ApiWorld, api_world
@@ -488,6 +489,25 @@ async def test_no_webhook_sees_the_configurations_of_webhooks(tmp_path: Path) ->
         assert result.code == 0, result.err
         code, _ = await found.create()
         assert code == 201
+
+
+async def test_no_webhook_keeps_the_master_from_its_start(tmp_path: Path) -> None:
+    everything = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}
+    async with hooks(tmp_path, by_path) as found:
+        await found.world.ok("delete", "clusterrole", "view")
+        await found.mutating(hook(found.server, "gone", everything))
+    # Its server is gone, and the master has a new address to write down.
+    settings = ApiSettings(address="127.0.0.1", port=0, advertise_address="192.0.2.7", advertise_port=6443)
+    async with api_world(tmp_path, settings=settings) as world, world.http(world.admin()) as http:
+        async with http.get("/api/v1/namespaces/default/endpoints/kubernetes") as response:
+            assert (await response.json())["subsets"][0]["addresses"] == [{"ip": "192.0.2.7"}]
+        async with http.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/view") as response:
+            assert response.status == 200
+        async with http.post(CONFIG_MAPS, json={"metadata": {"name": "a"}}) as response:
+            assert response.status == 500, "whoever writes afterwards meets it"
+            assert "connection refused" in await response.text()
+        async with http.delete(f"{GROUP}/mutatingwebhookconfigurations/test") as response:
+            assert response.status == 200
 
 
 async def test_what_a_webhook_says_stands_in_a_v1beta1_review_too(tmp_path: Path) -> None:

@@ -56,10 +56,13 @@ class DynamicAdmission:
         self.matcher = Matcher(self.context, self.equivalents, self.caller)
         self.policies = PolicyDispatcher(self.context, self.equivalents, self.caller, Params(cache, kinds))
         self.metrics = WebhookMetrics(metrics)
+        #: False while the master writes what every cluster has, at its start: a webhook may run in this very cluster, and one
+        #: that is away or refuses must not keep the API from coming up, or nobody could mend it.
+        self.active = False
 
     def concerns(self, request: AdmissionRequest) -> bool:
         """Whether anything is configured that may want to see an operation."""
-        if request.resource.group == _GROUP:
+        if not self.active or request.resource.group == _GROUP:
             return False  # no mistake in a configuration may keep it from being mended
         return bool(self._mutating.all() or self._validating.all() or self._policies.all())
 
