@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from master.api.admission.dynamic.policies.status import PolicyStatus
 from master.api.allocation.services import ServiceAllocator
 from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization
@@ -170,7 +171,11 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         metrics=ApiMetrics(parts.metrics),
         dispatcher=Dispatcher(settings.max_in_flight, FlowMetrics(parts.metrics), wait_seconds=settings.queue_wait_seconds),
         auditor=parts.auditor,
-        background={"custom resources": registry.custom_resources.run, "webhooks": registry.webhooks.run},
+        background={
+            "custom resources": registry.custom_resources.run,
+            "webhooks": registry.webhooks.run,
+            "admission policies": PolicyStatus(registry.storage.cache, registry.kinds, registry.schemas, registry).run,
+        },
     )
 
 

@@ -1,5 +1,6 @@
 """ValidatingAdmissionPolicies on a real server: what they refuse, warn of and write down."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -257,3 +258,47 @@ async def test_a_policy_cannot_lock_out_its_own_removal(tmp_path: Path) -> None:
             assert response.status == 200
         code, _ = await found.create()
         assert code == 201
+
+
+async def status_of(found: Policies, name: str, generation: int) -> Json:
+    """A policy's status once it is that of a generation."""
+    async with asyncio.timeout(10):
+        while True:
+            async with found.http.get(f"{GROUP}/validatingadmissionpolicies/{name}") as response:
+                status: Json = (await response.json()).get("status") or {}
+            if status.get("observedGeneration") == generation:
+                return status
+            await asyncio.sleep(0.02)
+
+
+async def test_type_checking_tells_what_objects_do_not_have(tmp_path: Path) -> None:
+    deployments = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "resources": ["deployments", "replicasets"],
+        "operations": ["*"],
+    }
+    async with policies(tmp_path) as found:
+        code, answer = await found.policy(
+            "object.spec.replicas <= 5 && object.metadata.labels.app != ''",
+            {"expression": "object.replicas > 1", "messageExpression": "'has ' + object.spec.name"},
+            rules=[deployments],
+            variables=[{"name": "spec", "expression": "object.spec"}],
+        )
+        assert code == 201, answer
+        status = await status_of(found, "test", 1)
+        warnings = {one["fieldRef"]: one["warning"] for one in status["typeChecking"]["expressionWarnings"]}
+        assert set(warnings) == {"spec.validations[1].expression", "spec.validations[1].messageExpression"}
+        lines = warnings["spec.validations[1].expression"].splitlines()
+        assert lines[:3] == [
+            "apps/v1, Kind=Deployment: ERROR: <input>:1:7: undefined field 'replicas'",
+            " | object.replicas > 1",
+            " | ......^",
+        ]
+        assert lines[3].startswith("apps/v1, Kind=ReplicaSet: ERROR: ")
+        patch = [{"op": "replace", "path": "/spec/validations", "value": [{"expression": "variables.spec.replicas < 3"}]}]
+        async with found.http.patch(
+            f"{GROUP}/validatingadmissionpolicies/test", json=patch, headers={"Content-Type": "application/json-patch+json"}
+        ) as response:
+            assert response.status == 200, await response.text()
+        assert (await status_of(found, "test", 2))["typeChecking"] == {}

@@ -85,15 +85,15 @@ def _environment(has_params: bool, variables: Mapping[str, Type]) -> Environment
         "namespaceObject": _NAMESPACE,
         "authorizer": AUTHORIZER,
         REQUEST_RESOURCE: RESOURCE_CHECK,
-        **variables,
     }
     if has_params:
         declared["params"] = DYN
+    declared |= variables
     return Environment(declared, functions=OVERLOADS, names=NAMES)
 
 
 def environment(*, has_params: bool, variables: Mapping[str, Type] | None = None) -> Environment:
-    """`variables`: of a policy, by their full names ("variables.x")."""
+    """`variables`: of a policy, by their full names ("variables.x"); or better types for those that all have."""
     return _environment(has_params, variables) if variables else _plain(has_params)
 
 
