@@ -40,8 +40,8 @@ class Seat:
 
     __slots__ = ("_lane",)
 
-    def __init__(self, lane: "_Lane | None") -> None:
-        self._lane = lane
+    def __init__(self, lane: "_Lane") -> None:
+        self._lane: _Lane | None = lane
 
     def leave(self) -> None:
         lane, self._lane = self._lane, None
@@ -65,11 +65,9 @@ class Dispatcher:
         }
         self._scheduled = False
 
-    async def enter(self, flow: Flow) -> Seat:
-        """A seat, perhaps after a wait. Raises StatusError 429."""
-        if flow.level is None:
-            return Seat(None)
-        lane = self._lanes[flow.level.name]
+    async def enter(self, flow: Flow, level: PriorityLevel) -> Seat:
+        """A seat in the flow's level, perhaps after a wait. Raises StatusError 429. What is exempt needs none."""
+        lane = self._lanes[level.name]
         if not lane.try_enter():
             await lane.wait(flow)
         lane.metrics.dispatched(flow.schema)

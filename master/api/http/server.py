@@ -232,7 +232,9 @@ class ApiServer:
     async def _answer_in_turn(
         self, request: web.Request, info: RequestInfo, user: UserInfo, exchange: Exchange
     ) -> web.StreamResponse:
-        exchange.seat = await self._dispatcher.enter(flow_of(user, info))
+        flow = flow_of(user, info)
+        if flow.level is not None:
+            exchange.seat = await self._dispatcher.enter(flow, flow.level)
         gauge = self._metrics.reading if info.verb in ("get", "list") else self._metrics.mutating
         counted = 0 if exchange.long_running else 1
         gauge.inc(counted)
