@@ -2,8 +2,8 @@
 
     python flood.py PORT CERTIFICATE CONNECTIONS PAUSE_SECONDS
 
-Says "ready" when every connection had an answer; any line on stdin ends it, and it prints how many requests were answered, and
-the median and the 99th percentile of their durations in seconds. What is refused with 429 does not count.
+Says "ready" when every connection had an answer. Each line on stdin ends a window: it prints how many requests were answered
+in it, and the median and the 99th percentile of their durations in seconds. What is refused with 429 does not count.
 """
 
 import asyncio
@@ -57,11 +57,12 @@ async def main(port: int, certificate: str, connections: int, pause: float) -> N
             await load.ready.acquire()
         load.durations.clear()
         print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.readline)
+        while await asyncio.to_thread(sys.stdin.readline):
+            found = sorted(load.durations)
+            load.durations.clear()
+            print(len(found), found[len(found) // 2], found[len(found) * 99 // 100], flush=True)
         for task in asking:
             task.cancel()
-    found = sorted(load.durations)
-    print(len(found), found[len(found) // 2], found[len(found) * 99 // 100], flush=True)
 
 
 if __name__ == "__main__":
