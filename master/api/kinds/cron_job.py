@@ -7,6 +7,7 @@ from master.api.kinds.rules.field_errors import invalid, not_supported, required
 from master.api.kinds.rules.job_spec import default_failure_policy, validate_job_spec
 from master.api.kinds.rules.lifecycle import first_generation, next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.name_warnings import warn_of_workload_name
 from master.api.kinds.rules.numbers import not_negative
 from master.api.kinds.rules.time_zones import time_zone
 from master.api.printers import cron_job as printer
@@ -99,6 +100,7 @@ KIND = Kind(
     subresources=frozenset({"status"}),
     default=_default,
     validate=_validate,
+    warnings=warn_of_workload_name,
     prepare_for_create=first_generation,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=only_status,

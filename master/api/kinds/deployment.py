@@ -6,6 +6,7 @@ from master.api.kinds.rules.field_errors import forbidden, invalid, not_supporte
 from master.api.kinds.rules.int_or_percent import is_zero, validate_int_or_percent
 from master.api.kinds.rules.lifecycle import first_generation, next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.name_warnings import warn_of_workload_name
 from master.api.kinds.rules.numbers import not_negative
 from master.api.kinds.rules.pod_template import (
     default_template,
@@ -108,6 +109,7 @@ KIND = Kind(
     subresources=frozenset({"status", "scale"}),
     default=_default,
     validate=_validate,
+    warnings=warn_of_workload_name,
     validate_status=_validate_status,
     prepare_for_create=first_generation,
     prepare_for_update=_prepare_for_update,

@@ -15,6 +15,7 @@ from master.api.kinds.rules.metadata import (
     validate_label_selector,
     validate_metadata,
 )
+from master.api.kinds.rules.name_warnings import warn_of_workload_name
 from master.api.kinds.rules.pod_template import validate_selected
 from master.api.kinds.rules.semantic import semantic
 from master.api.printers import job as printer
@@ -157,6 +158,7 @@ KIND = Kind(
     subresources=frozenset({"status"}),
     default=_default,
     validate=_validate,
+    warnings=warn_of_workload_name,
     validate_status=_validate_status,
     prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,

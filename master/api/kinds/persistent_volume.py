@@ -139,6 +139,15 @@ def _validate_csi(source: Json, path: str) -> list[Cause]:
     return causes
 
 
+def _warnings(obj: Json, old: Json | None) -> list[str]:
+    if (obj.get("spec") or {}).get("persistentVolumeReclaimPolicy") != "Recycle":
+        return []
+    return [
+        "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is "
+        "to use dynamic provisioning."
+    ]
+
+
 def _validate_update(spec: Json, before: Json) -> list[Cause]:
     causes: list[Cause] = []
     new, old = _sources(spec), _sources(before)
@@ -171,6 +180,7 @@ KIND = Kind(
     subresources=frozenset({"status"}),
     default=_default,
     validate=_validate,
+    warnings=_warnings,
     prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,
     prepare_for_status_update=_prepare_for_status_update,

@@ -11,6 +11,7 @@ from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import forbidden
 from master.api.kinds.rules.lifecycle import next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.name_warnings import warn_of_pod_name
 from master.api.printers import pod as printer
 from master.client.errors import Cause
 
@@ -75,6 +76,7 @@ KIND = Kind(
     ),
     default=_default,
     validate=_validate,
+    warnings=warn_of_pod_name,
     derive=_derive,
     prepare_for_create=_prepare_for_create,
     prepare_for_update=_prepare_for_update,

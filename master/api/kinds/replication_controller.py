@@ -6,6 +6,7 @@ from master.api.kinds.rules import names
 from master.api.kinds.rules.field_errors import required
 from master.api.kinds.rules.lifecycle import first_generation, next_generation, only_status
 from master.api.kinds.rules.metadata import validate_metadata
+from master.api.kinds.rules.name_warnings import warn_of_workload_name
 from master.api.kinds.rules.numbers import not_negative
 from master.api.kinds.rules.pod_template import validate_restarts_always, validate_selected, validate_template
 from master.api.kinds.rules.status_counts import default_counts, validate_counts, validate_parts
@@ -69,6 +70,7 @@ KIND = Kind(
     subresources=frozenset({"status", "scale"}),
     default=_default,
     validate=_validate,
+    warnings=warn_of_workload_name,
     validate_status=_validate_status,
     prepare_for_create=first_generation,
     prepare_for_update=_prepare_for_update,
