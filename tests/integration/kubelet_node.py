@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,11 @@ class Node:
         try:
             found = client.containers(all=True, filters={"label": ["io.wherry.kind"]})
             mine = [one for one in found if one["Labels"].get("io.wherry.pod.uid", "").startswith(self.mark)]
-            return [client.inspect_container(one["Id"]) for one in mine]
+            inspected = []
+            for one in mine:
+                with suppress(docker.errors.NotFound):  # removed since it was listed
+                    inspected.append(client.inspect_container(one["Id"]))
+            return inspected
         finally:
             client.close()
 

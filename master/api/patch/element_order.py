@@ -40,6 +40,21 @@ def normalize_order(
     return [*result, *left, *right]
 
 
+def order_after_deletions(original: list[Any], patch: list[Any], merged: list[Any], merge_key: str) -> list[Any]:
+    """The server's order by which a list with `$setElementOrder` is interleaved, after its patch was merged.
+
+    Kubernetes deletes and appends in place: what a patch adds takes, in this order, the places of what it deletes, and counts
+    as the server's. So does this.
+    """
+    if not any(isinstance(item, dict) and item.get("$patch") == "delete" for item in patch):
+        return original
+    left = {_key(item, merge_key) for item in merged}
+    kept = [item for item in original if _key(item, merge_key) in left]
+    before = {_key(item, merge_key) for item in kept}
+    added = [item for item in patch if "$patch" not in item and _key(item, merge_key) not in before]
+    return [*kept, *added][: len(original)]
+
+
 def check_order(patch: list[Any], order: list[Any], merge_key: str) -> None:
     """Raise 400 unless the patch's elements appear in the `$setElementOrder` list, in the same order."""
     remaining = iter([_key(item, merge_key) for item in order])

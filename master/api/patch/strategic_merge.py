@@ -10,7 +10,7 @@ Source: https://github.com/kubernetes/community/blob/master/contributors/devel/s
 
 from typing import Any
 
-from master.api.patch.element_order import check_order, normalize_order, partition
+from master.api.patch.element_order import check_order, normalize_order, order_after_deletions, partition
 from master.api.schema.definitions import Schema
 from master.api.schema.schemas import Schemas
 from master.client.errors import StatusError, bad_request
@@ -86,7 +86,8 @@ class _Merge:
             else:
                 merged = self._merge_list(current, change, field)
             listed, server_only = partition(merged, order, merge_key)
-            result[key] = normalize_order(listed, server_only, order, current or [], merge_key)
+            server_order = order_after_deletions(current or [], change or [], merged, merge_key)
+            result[key] = normalize_order(listed, server_only, order, server_order, merge_key)
             done.add(key)
         return done
 

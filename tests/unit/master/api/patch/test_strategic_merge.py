@@ -92,6 +92,18 @@ def test_set_element_order_without_a_list_only_reorders() -> None:
     assert names(patched(containers("a", "b"), patch)) == ["b", "a"]
 
 
+def test_what_a_patch_adds_in_the_place_of_what_it_deletes_is_ordered_as_the_servers() -> None:
+    # As kubectl and kube-apiserver order it: found by comparing with kubectl over generated objects.
+    patch = {
+        "spec": {
+            "containers": [{"name": "a", "image": "y"}, {"name": "b", "$patch": "delete"}],
+            "$setElementOrder/containers": [{"name": "a"}, {"name": "b"}, {"name": "e"}],
+        }
+    }
+    assert names(patched(containers("b", "c"), patch)) == ["c", "a"]
+    assert names(patched(containers("c"), patch)) == ["a", "c"]
+
+
 def test_set_element_order_that_contradicts_the_list_is_a_bad_request() -> None:
     patch = {
         "spec": {
