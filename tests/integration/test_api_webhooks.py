@@ -491,6 +491,57 @@ async def test_no_webhook_sees_the_configurations_of_webhooks(tmp_path: Path) ->
         assert code == 201
 
 
+def _version(name: str, *, storage: bool) -> Json:
+    spec = {
+        "type": "object",
+        "properties": {"size": {"type": "integer", "default": 1, "maximum": 9}, "color": {"type": "string"}},
+    }
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    return {"name": name, "served": True, "storage": storage, "schema": schema, "subresources": {"status": {}}}
+
+
+async def test_custom_resources_are_seen_in_the_version_that_the_rules_name(tmp_path: Path) -> None:
+    def answer(review: Json, path: str) -> Json:
+        if path == "paint":
+            return patched(review, {"op": "add", "path": "/spec/color", "value": "red"})
+        if path == "grow":
+            return patched(review, {"op": "replace", "path": "/spec/size", "value": 10})
+        return allowed(review)
+
+    widgets = {"group": "example.com", "resources": "widgets"}
+    definition: Json = {
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"},
+            "versions": [_version("v1", storage=True), _version("v2", storage=False)],
+        }
+    }
+    async with hooks(tmp_path, answer) as found:
+        definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        code, made = await found.create("widgets.example.com", path=definitions, **definition)
+        assert code == 201, made
+        await found.world.ok("wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=10s")
+        await found.mutating(hook(found.server, "paint", rule("CREATE", "UPDATE", **widgets)))
+        await found.validating(hook(found.server, "check", rule("CREATE", "UPDATE", **widgets)))
+        path = "/apis/example.com/v2/namespaces/default/widgets"
+        code, made = await found.create(path=path, spec={})
+        assert code == 201, made
+        assert (made["apiVersion"], made["spec"]) == ("example.com/v2", {"size": 1, "color": "red"})
+        painted, checked = found.requests("paint")[0], found.requests("check")[0]
+        for asked in (painted, checked):
+            assert asked["kind"] == {"group": "example.com", "version": "v1", "kind": "Widget"}
+            assert asked["requestKind"]["version"] == "v2"
+            assert asked["object"]["apiVersion"] == "example.com/v1"
+        assert checked["object"]["spec"] == {"size": 1, "color": "red"}
+        await found.mutating(hook(found.server, "grow", rule("UPDATE", **widgets)), name="z")
+        patch = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
+        headers = {"Content-Type": "application/json-patch+json"}
+        async with found.http.patch(f"{path}/a", json=patch, headers=headers) as response:
+            assert response.status == 422
+            assert "spec.size: Invalid value: 10" in (await response.json())["message"]
+
+
 async def test_no_webhook_keeps_the_master_from_its_start(tmp_path: Path) -> None:
     everything = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}
     async with hooks(tmp_path, by_path) as found:

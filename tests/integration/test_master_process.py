@@ -1,6 +1,7 @@
 """`wherry-master` as a process: start, stop, what it says when it cannot, tokens."""
 
 import asyncio
+import json
 import socket
 import sys
 from pathlib import Path
@@ -92,3 +93,23 @@ async def test_a_stop_leaves_no_broker_behind() -> None:
         assert _runs(broker)
         assert await master.stop() == 0
         assert not _runs(broker)
+
+
+async def test_the_audit_log_is_written_by_the_settings_policy_and_a_wrong_policy_stops_the_start() -> None:
+    async with master_running() as master:
+        assert await master.stop() == 0
+        wrong = master.folder / "wrong.yaml"
+        wrong.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Everything}]\n")
+        code, told = await _command("run", "--config", _with_settings(master, "audit.yaml", audit={"policy_file": str(wrong)}))
+        assert (code, "Traceback" in told) == (1, False)
+        assert f'audit policy {wrong}: rules[0].level: Unsupported value: "Everything"' in told
+        policy = master.folder / "policy.yaml"
+        policy.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")
+        log = master.folder / "audit" / "audit.log"
+        settings = yaml.safe_load(master.config.read_text())
+        master.config.write_text(yaml.safe_dump(settings | {"audit": {"policy_file": str(policy), "log_file": str(log)}}))
+        await master.start()
+        assert await master.stop() == 0
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        assert {event["stage"] for event in events} >= {"RequestReceived", "ResponseComplete"}
+        assert all(event["apiVersion"] == "audit.k8s.io/v1" for event in events)

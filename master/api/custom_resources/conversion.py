@@ -204,6 +204,9 @@ class VersionConversion:
         (converted,) = await self._converted([obj], self._storage_api_version)
         return self._shaped(converted, self._shapes[self._storage_api_version.rpartition("/")[2]])
 
+    async def in_version(self, obj: Json) -> Json:
+        return (await self._in_version([obj]))[0]
+
     def _known(self, obj: CachedObject) -> CachedObject | None:
         """The object in this version, when that needs no work."""
         if self.is_storage and obj.revision >= self._since and (not self._mixed or self._marker in obj.raw):

@@ -69,6 +69,10 @@ class Conversion(Protocol):
         """The objects in the kind's version, in the same order; the argument itself when all are in it already."""
         ...
 
+    async def in_version(self, obj: Json) -> Json:
+        """An object of another version of the same definition in the kind's own. Not stored, so not remembered either."""
+        ...
+
     async def stored(self, obj: Json) -> Json:
         """An object of the kind's version as it is to be stored. Does not change its argument."""
         ...

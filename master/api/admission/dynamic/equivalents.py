@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-import orjson
-
 from master.api.admission.dynamic.attributes import Attributes, GroupVersionKind
 from master.api.kinds.kind import Kind
 from master.client.protocol import Json, ResourceRef
-from master.store.cached import CachedObject
 
 
 class EquivalentKinds:
@@ -48,12 +45,6 @@ class EquivalentKinds:
 
 async def convert(obj: Json, own: Kind, other: Kind) -> Json:
     """An object of one kind as another that holds the same objects. Raises StatusError."""
-    stored = own.to_stored(obj)
-    if own.conversion is not None:
-        stored = await own.conversion.stored(stored)
-    if other.conversion is None:
-        return other.from_stored(stored)
-    metadata = stored.get("metadata") or {}
-    cached = CachedObject("", 0, orjson.dumps(stored), metadata.get("namespace") or "", metadata.get("name") or "", {})
-    shown: Json = orjson.loads((await other.conversion.shown([cached]))[0].raw)
-    return shown
+    if other.conversion is not None:
+        return await other.conversion.in_version(obj)
+    return other.from_stored(own.to_stored(obj))
