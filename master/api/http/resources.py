@@ -26,9 +26,10 @@ from master.api.http.write_query import parse as parse_query
 from master.api.http.writes import Writes
 from master.api.kinds.kind import Kind
 from master.api.patch.json_patch import unknown_members
+from master.api.registry.deletion import delete_options
 from master.api.registry.evictions import Evictions
 from master.api.registry.listing import ListQuery
-from master.api.registry.registry import Registry, delete_options
+from master.api.registry.registry import Registry
 from master.api.registry.selection import Selection
 from master.api.registry.storage import decode
 from master.api.registry.write_options import Check, WriteOptions

@@ -12,9 +12,11 @@ Pure functions over JSON. Source: k8s.io/apiserver pkg/registry/rest/delete.go, 
 import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from master.api.kinds.kind import Kind
 from master.api.registry.metadata import next_generation, timestamp
+from master.client.errors import bad_request
 from master.client.protocol import DeleteOptions, Json
 
 ORPHAN = "orphan"
@@ -154,3 +156,40 @@ def _set_propagation_finalizers(kind: Kind, metadata: Json, options: DeleteOptio
 
 def _is(kind: Kind, group: str, plural: str) -> bool:
     return (kind.group, kind.plural) == (group, plural)
+
+
+def removed(kind: Kind, obj: Json) -> Json:
+    """What a client gets for an object that is gone: a pod as it was, of others a Status."""
+    if (kind.group, kind.plural) == ("", "pods"):
+        return obj
+    metadata = obj["metadata"]
+    details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata["uid"]}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+
+
+def delete_options(body: Json, *, dry_run: bool = False) -> DeleteOptions:
+    """metav1.DeleteOptions as JSON. Raises StatusError 400."""
+    preconditions = body.get("preconditions") or {}
+    grace = body.get("gracePeriodSeconds")
+    policy: Any = body.get("propagationPolicy")
+    orphan = body.get("orphanDependents")
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
+        raise bad_request("gracePeriodSeconds must be an integer")
+    if policy not in (None, "Orphan", "Background", "Foreground"):
+        text = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise bad_request(f"DeleteOptions.meta.k8s.io is invalid: propagationPolicy: {text}")
+    if policy is None and isinstance(orphan, bool):
+        policy = "Orphan" if orphan else "Background"
+    return DeleteOptions(
+        grace_period_seconds=grace,
+        propagation_policy=policy,
+        uid=preconditions.get("uid") or None,
+        resource_version=preconditions.get("resourceVersion") or None,
+        dry_run=dry_run or bool(body.get("dryRun")),
+    )

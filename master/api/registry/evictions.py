@@ -14,7 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from master.api.registry import disruption_budget as budget_rules
-from master.api.registry.registry import Registry, delete_options
+from master.api.registry.deletion import delete_options
+from master.api.registry.registry import Registry
 from master.api.registry.storage import decode, encode
 from master.api.registry.write_options import WriteOptions
 from master.client.errors import StatusError, bad_request

@@ -7,9 +7,8 @@ that changes nothing is not written. A response is given when the write is on di
 Authentication, authorisation and content negotiation happen before; `WriteOptions` says for whom and how a write is done.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -17,17 +16,14 @@ from prometheus_client import CollectorRegistry
 from master.api.admission.chain import AdmissionChain
 from master.api.admission.dynamic.admission import DynamicAdmission
 from master.api.admission.protocol import AdmissionContext, AdmissionRequest, Operation
-from master.api.allocation.protocol import Allocator, Reservation
+from master.api.allocation.protocol import Allocator
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
 from master.api.custom_resources.controller import CustomResources
 from master.api.kinds.kind import Kind
 from master.api.kinds.registry import Kinds
-from master.api.patch.json_patch import apply_json_patch
-from master.api.patch.merge_patch import apply_merge_patch
-from master.api.patch.strategic_merge import apply_strategic_merge
 from master.api.registry import deletion
-from master.api.registry.admitting import Admitting, AsItIs, ChangedObject, Form, NewObject, SentBody, write_options
+from master.api.registry.admitting import Admitting, AsItIs, write_options
 from master.api.registry.field_ownership import FieldOwnership
 from master.api.registry.listing import Lister, ListQuery, Page
 from master.api.registry.metadata import (
@@ -35,14 +31,15 @@ from master.api.registry.metadata import (
     check_name,
     check_namespace,
     check_preconditions,
-    generated_name,
 )
+from master.api.registry.patching import check_patched, patched_object
 from master.api.registry.selection import Selection
-from master.api.registry.storage import Storage, Stored, encode, key_of, prefix_of, updated_elsewhere
+from master.api.registry.storage import Storage, encode, key_of, prefix_of, updated_elsewhere
 from master.api.registry.strategies.registry import STRATEGIES
 from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.watching import ObjectWatch, open_watch, shown
 from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
+from master.api.registry.writer import Applied, Writer
 from master.api.schema.schemas import Schemas, TypeMismatch
 from master.api.webhook.client import CallFailed, WebhookClient
 from master.api.webhook.services import ServiceEndpoints
@@ -53,15 +50,6 @@ from master.store.protocol import Conflict, Store
 
 #: How often a write is tried against newer versions of its object (kube-apiserver's MaxRetryWhenPatchConflicts).
 _ATTEMPTS = 5
-#: How often another name is generated when the one generated is taken (KEP-4420).
-_NAME_ATTEMPTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """An apply has settled already who owns what: the managedFields of its object."""
-
-    owners: Any
 
 
 class Registry:
@@ -95,6 +83,13 @@ class Registry:
             metrics=metrics,
         )
         self._admitting = Admitting(AdmissionChain(context), self.dynamic_admission)
+        self._writer = Writer(
+            self.storage,
+            ownership=self._ownership,
+            admitting=self._admitting,
+            allocators=allocators,
+            normalize=self._normalized,
+        )
         self.custom_resources = CustomResources(
             cache, kinds, schemas, writer=self, caller=self.webhooks, failures=(CallFailed,)
         )
@@ -184,44 +179,7 @@ class Registry:
         kind.prepare_for_create(obj)
         kind.default(obj)
         self._ownership.created(kind, obj, sent, options)
-        return await self._create(kind, namespace, obj, options, prefix=prefix)
-
-    async def _create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions, *, prefix: str = "") -> bytes:
-        """Admit, validate and store a new object that is complete. `prefix`: its name was generated from it."""
-        name, owners = obj["metadata"].get("name", ""), obj["metadata"].get("managedFields")
-        request = AdmissionRequest(
-            "CREATE",
-            kind.resource,
-            kind.kind,
-            namespace,
-            name,
-            user=options.user,
-            dry_run=options.dry_run,
-            warn=options.warn,
-        )
-        made = obj
-        obj, seen = await self._admitting.mutate(
-            request,
-            obj,
-            lambda: NewObject(kind, namespace, made, self._normalized, generated=bool(prefix)),
-            lambda: write_options("CreateOptions", options),
-        )
-        self._ownership.admitted(obj, owners, options.warn)
-        kind.derive(obj)
-        causes = await _causes(kind, lambda: kind.validate(obj, None))
-        if causes:
-            raise invalid(kind.kind, kind.group, name, causes)
-        for warning in kind.warnings(obj, None):
-            options.warn(warning)
-        await self._admitting.validate(request, obj, seen)
-        for attempt in range(_NAME_ATTEMPTS):
-            try:
-                return encode((await self._store_new(kind, obj, dry_run=options.dry_run)).obj)
-            except StatusError as error:
-                if not prefix or error.reason != "AlreadyExists" or attempt == _NAME_ATTEMPTS - 1:
-                    raise
-                obj["metadata"]["name"] = generated_name(prefix)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await self._writer.create(kind, namespace, obj, options, prefix=prefix)
 
     async def update(
         self,
@@ -251,7 +209,7 @@ class Registry:
                 if wanted and wanted != str(stored.revision):
                     raise updated_elsewhere(kind, name)
             try:
-                return await self._write(kind, strategy, subresource, stored, body, options)
+                return await self._writer.write(kind, strategy, subresource, stored, body, options)
             except Conflict:
                 if wanted:
                     raise updated_elsewhere(kind, name) from None
@@ -275,10 +233,10 @@ class Registry:
             stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
             view = strategy.view(kind, stored.obj)
             check = options.check or self._normalized
-            patched = check(definition, self._patched(definition, view, patch_type, body))
-            self._check_patched(kind, namespace, name, stored, patched)
+            patched = check(definition, patched_object(self.schemas, definition, view, patch_type, body))
+            check_patched(kind, namespace, name, stored, patched)
             try:
-                return await self._write(kind, strategy, subresource, stored, patched, options)
+                return await self._writer.write(kind, strategy, subresource, stored, patched, options)
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
@@ -312,9 +270,9 @@ class Registry:
             old = stored.obj
             merged, owners = self._ownership.applied(kind, strategy, subresource, old, config, options)
             applied = check(strategy.definition(kind), merged)
-            self._check_patched(kind, namespace, name, stored, applied)
+            check_patched(kind, namespace, name, stored, applied)
             try:
-                return await self._write(kind, strategy, subresource, stored, applied, options, Applied(owners)), False
+                return await self._writer.write(kind, strategy, subresource, stored, applied, options, Applied(owners)), False
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
@@ -338,7 +296,7 @@ class Registry:
         kind.default(obj)
         if owners:
             metadata["managedFields"] = owners
-        return await self._create(kind, namespace, obj, options)
+        return await self._writer.create(kind, namespace, obj, options)
 
     async def delete(
         self,
@@ -377,8 +335,8 @@ class Registry:
                         return encode((await self.storage.replace(kind, obj, expected=stored.revision)).obj)
                     case deletion.Removed():
                         if not options.dry_run:
-                            await self._remove(kind, stored)
-                        return encode(_removed(kind, stored.obj))
+                            await self._writer.remove(kind, stored)
+                        return encode(deletion.removed(kind, stored.obj))
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
@@ -437,189 +395,12 @@ class Registry:
             obj.clear()
             obj.update(admitted)
 
-    # How it is done
-
-    async def _store_new(self, kind: Kind, obj: Json, *, dry_run: bool) -> Stored:
-        reservation = self._reserve(kind, obj, None)
-        if dry_run:
-            if reservation:
-                reservation.rollback()
-            return Stored(obj, 0)
-        return await self._settled(kind, obj, reservation, expected=0)
-
-    def _check_patched(self, kind: Kind, namespace: str, name: str, stored: Stored, patched: Json) -> None:
-        """Raises StatusError when a patch made another object of it, or was meant for another version of it."""
-        metadata = patched.get("metadata")
-        if not isinstance(metadata, dict):
-            raise bad_request("the patch removes the object's metadata")
-        check_name(name, metadata)
-        check_namespace(kind, namespace, metadata)
-        if metadata.get("uid") not in (None, "", stored.obj["metadata"]["uid"]):
-            check_preconditions(kind, stored.obj, uid=metadata["uid"], resource_version=None)
-        wanted = metadata.get("resourceVersion") or ""
-        if wanted and wanted != str(stored.revision):
-            raise updated_elsewhere(kind, name)
-
-    async def _write(
-        self,
-        kind: Kind,
-        strategy: Strategy,
-        subresource: str,
-        stored: Stored,
-        body: Json,
-        options: WriteOptions,
-        applied: Applied | None = None,
-    ) -> bytes:
-        """One attempt to bring a body into an object. Raises the store's Conflict."""
-        old = stored.obj
-        sent, body = _without_owners(body)
-        obj = strategy.merge(kind, old, body)
-        if applied is not None:
-            self._ownership.set_applied(kind, subresource, old, obj, applied.owners)
-        elif subresource == "scale":
-            self._ownership.scaled(kind, strategy, old, obj, options)
-        else:
-            self._ownership.updated(kind, subresource, old, obj, sent, options)
-        metadata = obj["metadata"]
-        name, owners = metadata["name"], metadata.get("managedFields")
-        request = AdmissionRequest(
-            "UPDATE",
-            kind.resource,
-            kind.kind,
-            metadata.get("namespace", ""),
-            name,
-            subresource,
-            old,
-            user=options.user,
-            dry_run=options.dry_run,
-            warn=options.warn,
-        )
-        obj, seen = await self._admitting.mutate(
-            request,
-            obj,
-            lambda: self._form(kind, strategy, subresource, old, body),
-            lambda: write_options("UpdateOptions", options),
-        )
-        self._ownership.admitted(obj, owners, options.warn)
-        causes = await _causes(kind, lambda: strategy.validate(kind, obj, old))
-        if causes:
-            raise invalid(kind.kind, kind.group, name, causes)
-        if not subresource:
-            for warning in kind.warnings(obj, old):
-                options.warn(warning)
-        await self._admitting.validate(request, obj, seen)
-        reservation = self._reserve(kind, obj, old) if not subresource else None
-        if options.dry_run or obj == old:
-            if reservation:
-                reservation.rollback()
-            return encode(strategy.view(kind, obj))
-        if deletion.is_complete(kind, obj):
-            if reservation:
-                reservation.rollback()
-            await self._remove(kind, stored)
-            return encode(strategy.view(kind, obj))
-        written = await self._settled(kind, obj, reservation, expected=stored.revision)
-        return encode(strategy.view(kind, written.obj))
-
-    def _form(self, kind: Kind, strategy: Strategy, subresource: str, old: Json, body: Json) -> Form:
-        """How dynamic admission sees an update."""
-        if subresource == "binding":
-            return SentBody(kind, strategy, old, self._normalized, body)
-        return ChangedObject(kind, strategy, old, self._normalized)
-
-    async def _settled(self, kind: Kind, obj: Json, reservation: Reservation | None, *, expected: int) -> Stored:
-        """Write an object and settle what was reserved for it.
-
-        Cancelled half-way, nobody knows whether it was stored: then what was reserved stays so until the next start.
-        """
-        try:
-            if expected == 0:
-                written = await self.storage.create(kind, obj)
-            else:
-                written = await self.storage.replace(kind, obj, expected=expected)
-        except (Conflict, StatusError):
-            if reservation:
-                reservation.rollback()
-            raise
-        if reservation:
-            reservation.commit()
-        return written
-
-    async def _remove(self, kind: Kind, stored: Stored) -> None:
-        metadata = stored.obj["metadata"]
-        namespace, name = metadata.get("namespace", ""), metadata["name"]
-        await self.storage.remove(kind, namespace, name, expected=stored.revision)
-        allocator = self._allocators.get(kind.storage)
-        if allocator:
-            allocator.release(key_of(kind, namespace, name))
-
-    def _reserve(self, kind: Kind, obj: Json, old: Json | None) -> Reservation | None:
-        allocator = self._allocators.get(kind.storage)
-        if allocator is None:
-            return None
-        metadata = obj["metadata"]
-        return allocator.reserve(key_of(kind, metadata.get("namespace", ""), metadata["name"]), obj, old)
-
     def _normalized(self, definition: str, body: Json) -> Json:
         """The check of callers in process: they write typed objects, but not always in canonical form."""
         try:
             return self.schemas.normalize(definition, body).object
         except TypeMismatch as error:
             raise bad_request(str(error)) from error
-
-    def _patched(self, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
-        # What they return may share parts with the view; normalizing copies it afterwards.
-        try:
-            return self._patched_as(definition, view, patch_type, body)
-        except RecursionError:
-            raise bad_request("the patch is nested too deep") from None
-
-    def _patched_as(self, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
-        if patch_type == "application/json-patch+json":
-            patched = apply_json_patch(view, body)
-        elif patch_type == "application/merge-patch+json":
-            patched = apply_merge_patch(view, body)
-        else:
-            patched = apply_strategic_merge(view, body, definition=definition, schemas=self.schemas)
-        if not isinstance(patched, dict):
-            raise bad_request("the patch does not leave an object")
-        return patched
-
-
-def _without_owners(body: Json) -> tuple[Any, Json]:
-    """The managedFields of a body, and the body without them: they are most of it, and strategies copy all of it."""
-    metadata = body.get("metadata")
-    if not isinstance(metadata, dict) or "managedFields" not in metadata:
-        return None, body
-    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
-    return metadata["managedFields"], {**body, "metadata": kept}
-
-
-def delete_options(body: Json, *, dry_run: bool = False) -> DeleteOptions:
-    """metav1.DeleteOptions as JSON. Raises StatusError 400."""
-    preconditions = body.get("preconditions") or {}
-    grace = body.get("gracePeriodSeconds")
-    policy: Any = body.get("propagationPolicy")
-    orphan = body.get("orphanDependents")
-    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        raise bad_request("gracePeriodSeconds must be an integer")
-    if policy not in (None, "Orphan", "Background", "Foreground"):
-        text = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
-        raise bad_request(f"DeleteOptions.meta.k8s.io is invalid: propagationPolicy: {text}")
-    if policy is None and isinstance(orphan, bool):
-        policy = "Orphan" if orphan else "Background"
-    return DeleteOptions(
-        grace_period_seconds=grace,
-        propagation_policy=policy,
-        uid=preconditions.get("uid") or None,
-        resource_version=preconditions.get("resourceVersion") or None,
-        dry_run=dry_run or bool(body.get("dryRun")),
-    )
-
-
-async def _causes(kind: Kind, validate: Callable[[], Sequence[Cause]]) -> Sequence[Cause]:
-    """The errors of an object; found in a thread where rules of users are evaluated."""
-    return await asyncio.to_thread(validate) if kind.in_thread else validate()
 
 
 def _as_stored(kind: Kind) -> Kind:
@@ -632,18 +413,3 @@ def _strategy(kind: Kind, subresource: str) -> Strategy:
     if strategy is None or (subresource and subresource not in kind.subresources):
         raise StatusError(404, "NotFound", "the server could not find the requested resource", details={})
     return strategy
-
-
-def _removed(kind: Kind, obj: Json) -> Json:
-    """What a client gets for an object that is gone: a pod as it was, of others a Status."""
-    if (kind.group, kind.plural) == ("", "pods"):
-        return obj
-    metadata = obj["metadata"]
-    details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata["uid"]}
-    return {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": {key: value for key, value in details.items() if value},
-    }
