@@ -351,3 +351,20 @@ async def test_events_are_owned_in_either_of_their_versions(http: Client) -> Non
     assert found["u", "Update", ""]["fieldsV1"] == {"f:message": {}}
     assert "f:note" not in found["a", "Apply", ""]["fieldsV1"]
     assert found["a", "Apply", ""]["apiVersion"] == "events.k8s.io/v1"
+
+
+async def test_autoscalers_are_owned_in_both_of_their_versions(http: Client) -> None:
+    """A target in v1 is the same field as a metric in v2, under another name."""
+    base = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers/h"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    old = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}}
+    old["spec"] = {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
+    await http.applied(base.format("v1"), old)
+    new = {**old, "apiVersion": "autoscaling/v2", "spec": {"scaleTargetRef": target, "maxReplicas": 5}}
+    code, status = await http.apply(base.format("v2"), new, "b")
+    assert (code, status["message"]) == (409, 'Apply failed with 1 conflict: conflict with "a": .spec.maxReplicas')
+    # The applier goes on in the other version: what it had applied before is still its own.
+    changed = await http.applied(base.format("v2"), {**new, "spec": {"scaleTargetRef": target, "maxReplicas": 4}})
+    assert changed["spec"]["maxReplicas"] == 4
+    (entry,) = changed["metadata"]["managedFields"]
+    assert entry["apiVersion"] == "autoscaling/v2"
