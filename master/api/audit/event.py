@@ -1,6 +1,6 @@
 """AuditEvent: what becomes an audit.k8s.io/v1 Event, gathered while one request is answered.
 
-Bodies of Secrets, ConfigMaps, token reviews and token requests are never kept, whatever the policy says (ADR 21): the log
+Bodies of Secrets, ConfigMaps, token reviews and token requests are never kept, whatever the policy says (ADR 24): the log
 would hold the cluster's secrets in the clear. Nor are annotations that show such a body (a webhook's patch).
 """
 
