@@ -13,6 +13,7 @@ import gc
 import ipaddress
 import logging
 import os
+import resource
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,8 @@ log = logging.getLogger(__name__)
 #: The garbage collector's thresholds: objects made since the last look at the youngest, and looks at one generation per
 #: look at the next. What the master makes and drops holds few cycles; the reference counts free it.
 _GC_THRESHOLDS = (10_000, 20, 50)
+#: systemd's LimitNOFILE of the master (deploy/systemd).
+_MOST_FILES = 65_536
 #: Errors that say what the operator must change: told in one line, without a traceback.
 _OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError, audit_policy.InvalidPolicy)
 
@@ -82,8 +85,17 @@ def main(settings: MasterSettings) -> int:
     except _OPERATOR_ERRORS as error:
         log.error("the master cannot run: %s", error)
         return 1
+    _allow_many_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(settings, pki))
+
+
+def _allow_many_files() -> None:
+    """Each client's connection is an open file, and a shell's soft limit is 1,024 of them; the hard limit is what may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _prepare(settings: MasterSettings) -> tuple[MasterSettings, ClusterPki]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -113,3 +114,16 @@ async def test_the_audit_log_is_written_by_the_settings_policy_and_a_wrong_polic
         events = [json.loads(line) for line in log.read_text().splitlines()]
         assert {event["stage"] for event in events} >= {"RequestReceived", "ResponseComplete"}
         assert all(event["apiVersion"] == "audit.k8s.io/v1" for event in events)
+
+
+async def test_the_master_may_open_as_many_files_as_the_host_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = before[1] if before[1] != resource.RLIM_INFINITY else 65_536
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        async with master_running() as master:
+            assert master.process is not None
+            limits = resource.prlimit(master.process.pid, resource.RLIMIT_NOFILE)
+            assert limits[0] == min(wanted, 65_536)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
