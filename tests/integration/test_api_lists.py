@@ -1,5 +1,6 @@
 """Lists as of a revision and in pages, over real TLS: what stays consistent, also over restarts, and what is said else."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,37 @@ async def test_a_token_from_the_future_or_of_another_maker_is_refused(tmp_path: 
         token = (await get(http, "limit=1"))["metadata"]["continue"]
         for wrong in ("nonsense", token[:-3], "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJ4In0"):
             assert (await get(http, f"limit=1&continue={wrong}", 400))["reason"] == "BadRequest"
+
+
+async def fill(world: ApiWorld, count: int) -> None:
+    for number in range(count):
+        body = {"metadata": {"name": f"large-{number:03}"}, "data": {"value": f"{number}-" + "x" * 50_000}}
+        await world.registry.create(RESOURCE, "default", body)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_a_large_list_comes_in_pieces_and_whole(tmp_path: Path, coding: str) -> None:
+    async with api_world(tmp_path) as world, world.http(world.admin()) as http:
+        await fill(world, 60)
+        headers = {"Accept-Encoding": coding}
+        async with http.get(f"{CONFIG_MAPS}?limit=50", headers=headers) as response:
+            assert response.headers["Transfer-Encoding"] == "chunked"
+            assert response.headers.get("Content-Encoding", "identity") == coding
+            page: Json = await response.json()
+        assert page["kind"] == "ConfigMapList"
+        assert page["metadata"]["remainingItemCount"] == 10
+        assert [item["metadata"]["name"] for item in page["items"]] == [f"large-{number:03}" for number in range(50)]
+        assert page["items"][49]["data"]["value"].startswith("49-")
+
+
+async def test_a_client_that_does_not_read_its_list_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("master.api.http.list_stream._PIECE_SECONDS", 0.2)
+    async with api_world(tmp_path) as world, world.http(world.admin(), {"Accept-Encoding": "identity"}) as http:
+        await fill(world, 200)  # 10 MB: more than the sockets' buffers take
+        async with http.get(CONFIG_MAPS) as response:
+            assert response.status == 200
+            await asyncio.sleep(1)
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
+        async with http.get(f"{CONFIG_MAPS}/large-000") as response:
+            assert response.status == 200

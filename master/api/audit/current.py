@@ -26,6 +26,12 @@ def request_object(body: Any) -> None:
         event.request_object(body)
 
 
+def wants_response() -> bool:
+    """Whether the answer's body goes into the log."""
+    event = CURRENT.get()
+    return event is not None and event.wants_response
+
+
 def response_object(raw: bytes) -> None:
     """Tell what is answered."""
     event = CURRENT.get()

@@ -40,14 +40,10 @@ def object_in_form(kind: Kind, raw: bytes, accepted: Accepted, include: IncludeO
 
 def page_in_form(kind: Kind, page: Page, accepted: Accepted, include: IncludeObject) -> bytes:
     """A list, encoded. A plain one is put together from bytes: no object is decoded."""
-    metadata: Json = {"resourceVersion": str(page.revision)}
-    if page.continue_token:
-        metadata["continue"] = page.continue_token
-        if page.remaining is not None:
-            metadata["remainingItemCount"] = page.remaining
     if not accepted.form:
-        head = encode({"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata})
-        return b"".join((head[:-1], b',"items":[', b",".join([shown(kind, cached) for cached in page.objects]), b"]}\n"))
+        head, tail = page_frame(kind, page)
+        return b"".join((head, b",".join([shown(kind, cached) for cached in page.objects]), tail))
+    metadata = _page_metadata(page)
     objects = [decode(shown(kind, cached)) for cached in page.objects]
     if accepted.form == "Table":
         return encode(_table(kind, objects, accepted, include, metadata))
@@ -59,6 +55,21 @@ def page_in_form(kind: Kind, page: Page, accepted: Accepted, include: IncludeObj
             "items": [_partial(obj, accepted) for obj in objects],
         }
     )
+
+
+def page_frame(kind: Kind, page: Page) -> tuple[bytes, bytes]:
+    """What stands before and after the objects of a plain list, which are separated by commas."""
+    head = encode({"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": _page_metadata(page)})
+    return head[:-1] + b',"items":[', b"]}\n"
+
+
+def _page_metadata(page: Page) -> Json:
+    metadata: Json = {"resourceVersion": str(page.revision)}
+    if page.continue_token:
+        metadata["continue"] = page.continue_token
+        if page.remaining is not None:
+            metadata["remainingItemCount"] = page.remaining
+    return metadata
 
 
 def watched_in_form(kind: Kind, raw: bytes, accepted: Accepted, include: IncludeObject, *, first: bool) -> bytes:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from master.api.audit.current import request_object
 from master.api.auth.protocol import UserInfo
-from master.api.http import bodies
+from master.api.http import bodies, list_stream
 from master.api.http.component_statuses import ComponentStatuses
 from master.api.http.connect import connect_options
 from master.api.http.field_validation import FieldValidation
@@ -148,9 +148,11 @@ class Resources:
             raw = object_in_form(kind, raw, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 
-    async def _list(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.Response:
+    async def _list(self, request: web.Request, info: RequestInfo, kind: Kind) -> web.StreamResponse:
         wanted = accepted(request.headers.get("Accept", ""))
         page = await self._registry.page(kind, info.namespace, self._list_query(request, kind))
+        if list_stream.is_large(request, page, wanted):
+            return await list_stream.send(request, kind, page)
         raw = page_in_form(kind, page, wanted, include_object(request))
         return await encoded(request, raw, as_yaml=wanted.yaml)
 
