@@ -30,6 +30,7 @@ class Schema(msgspec.Struct, frozen=True, gc=False):
     type: str | list[str] = ""
     format: str = ""
     properties: "dict[str, Schema]" = {}
+    required: list[str] = []
     items: "Schema | None" = None
     additional: "Schema | None" = msgspec.field(default=None, name="additionalProperties")
     patch_strategy: str = msgspec.field(default="", name="x-kubernetes-patch-strategy")
@@ -93,3 +94,14 @@ def _references(schema: Schema) -> Iterator[str]:
     for part in (*schema.properties.values(), schema.items, schema.additional):
         if part is not None:
             yield from _references(part)
+
+
+def status_only(definitions: dict[str, Schema], roots: Iterable[str]) -> frozenset[str]:
+    """The definitions that only the statuses of these kinds are made of: what a cluster says, and nobody asks for."""
+    fields = [(name, field) for root in roots for name, field in definitions[root].properties.items()]
+
+    def parts(*, of_status: bool) -> set[str]:
+        first = [ref for name, field in fields if (name == "status") is of_status for ref in _references(field)]
+        return set(reachable(definitions, first, _references))
+
+    return frozenset(parts(of_status=True) - parts(of_status=False))

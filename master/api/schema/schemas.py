@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from master.api.schema.definitions import META_TYPES, Schema, SchemaError, load_definitions
+from master.api.schema.definitions import META_TYPES, Schema, SchemaError, load_definitions, status_only
 from master.api.schema.empty_fields import dropped_when_empty
 from master.api.schema.merge_types import MergeType
 from master.api.schema.merge_types_builtin import BuiltinMergeTypes
@@ -53,7 +53,9 @@ class Schemas:
 
     def __init__(self, roots: Iterable[str]) -> None:
         """`roots`: the definitions of the kinds that are served; what they refer to comes along."""
+        roots = list(roots)
         self._definitions = load_definitions([*roots, *META_TYPES])
+        self._status_only = status_only(self._definitions, roots)
         self._visits: dict[str, Visit] = {}
         self._merge_types = BuiltinMergeTypes(self.definition)
         self._custom: dict[str, tuple[Normalize, MergeType]] = {}
@@ -114,10 +116,18 @@ class Schemas:
             return _visit_anything
         # A definition may refer to itself: the fields are filled in when the visit is known already.
         fields: dict[str, Visit] = {}
-        visit = self._visits[name] = _object(fields, go_type(name), dropped_when_empty(name, schema))
+        visit = self._visits[name] = _object(fields, go_type(name), dropped_when_empty(name, schema), self._zeros(name))
         struct = go_type(name).rpartition(".")[2]
         fields.update((key, self._compile(field, struct)) for key, field in schema.properties.items())
         return visit
+
+    def _zeros(self, name: str) -> Json:
+        """What Go's types write of a status though nobody gave it; who reads typed statuses relies on it."""
+        if name not in self._status_only:
+            return {}
+        properties = self.definition(name).properties
+        scalars = {key: properties[key] for key in self.definition(name).required if not properties[key].ref}
+        return {key: self._zero(field) for key, field in scalars.items() if field.json_type not in ("array", "object")}
 
     def _compile_crd_part(self, name: str) -> Visit | None:
         """Parts of a definition's schemas that are one of several forms; the packaged schemas do not say which."""
@@ -209,8 +219,8 @@ def _json_name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str]) -> Visit:
-    """`dropped`: fields that are left out when they are empty."""
+def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str], zeros: Json) -> Visit:
+    """`dropped`: fields that are left out when they are empty. `zeros`: what others are when they are not given."""
 
     def visit(value: Any, place: Place, unknown: list[str]) -> Any:
         if type(value) is not dict:
@@ -222,6 +232,9 @@ def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str]) ->
                 unknown.append(_path((place, key)))
             elif item is not None and (item or key not in dropped or type(item) not in _CONTAINERS):
                 result[key] = field(item, (place, key), unknown)
+        for key in zeros:
+            if key not in result:
+                result[key] = zeros[key]
         return result
 
     return visit

@@ -1,0 +1,20 @@
+"""What is not given in a status and Go's types write all the same."""
+
+from master.api.schema.schemas import Schemas
+
+NODE = "io.k8s.api.core.v1.Node"
+POD = "io.k8s.api.core.v1.Pod"
+SCHEMAS = Schemas([NODE, POD])
+
+
+def test_required_scalars_of_a_status_are_there() -> None:
+    node = SCHEMAS.normalize(NODE, {"status": {"conditions": [{"type": "Ready"}], "nodeInfo": {"osImage": "x"}}}).object
+    assert node["status"]["conditions"] == [{"type": "Ready", "status": ""}]
+    assert node["status"]["nodeInfo"].items() >= {"osImage": "x", "kernelVersion": ""}.items()
+    pod = SCHEMAS.normalize(POD, {"status": {"containerStatuses": [{"name": "c"}]}}).object
+    assert pod["status"]["containerStatuses"] == [{"name": "c", "ready": False, "restartCount": 0, "image": "", "imageID": ""}]
+
+
+def test_what_is_asked_for_stays_as_it_was_asked() -> None:
+    pod = SCHEMAS.normalize(POD, {"spec": {"containers": [{}], "tolerations": [{}]}}).object
+    assert pod["spec"] == {"containers": [{}], "tolerations": [{}]}
