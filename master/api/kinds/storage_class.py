@@ -29,7 +29,7 @@ def _validate(obj: Json, old: Json | None) -> list[Cause]:
         for field in ("parameters", "provisioner", "reclaimPolicy"):
             if (obj.get(field) or None) != (old.get(field) or None):
                 causes.append(forbidden(field, f"updates to {field} are forbidden."))
-        return causes + immutable(mode, old.get("volumeBindingMode"), "volumeBindingMode")
+        causes.extend(immutable(mode, old.get("volumeBindingMode"), "volumeBindingMode"))
     if not provisioner:
         causes.append(required("provisioner"))
     else:
