@@ -2,6 +2,7 @@
 
 import json
 import re
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from agent.settings import AgentSettings
+from master.api.kinds.registry import KINDS
 from master.settings import MasterSettings
 from proto.daemon.settings import Settings
 
@@ -49,6 +51,21 @@ def test_every_setting_is_documented_with_its_default(heading: str, kind: type[S
     section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     documented = {name: default or word for name, default, word in _ROW.findall(section)}
     assert documented == _settings(kind)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    config = ConfigParser()
+    config.read(_ROOT / "setup.cfg")
+    required = config["options"]["install_requires"].split() + config["options.extras_require"]["test"].split()
+    reasons = (_ROOT / "ARCHITECTURE.md").read_text().split("\n## Parts and why\n")[1]
+    # "pytest with -asyncio and -timeout" stands for three.
+    named = set(re.findall(r"[A-Za-z0-9-]+", reasons)) | {f"pytest{name}" for name in re.findall(r"-[a-z]+", reasons)}
+    assert not {line.split(">=")[0] for line in required} - named
+
+
+def test_every_kind_is_listed() -> None:
+    listed = (_ROOT / "README.md").read_text().split("\n## Kinds\n")[1].split("\n## ")[0]
+    assert not {kind.kind for kind in KINDS} - set(re.findall(r"[A-Za-z]+", listed))
 
 
 def test_decisions_are_numbered_one_by_one() -> None:
