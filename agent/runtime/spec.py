@@ -13,8 +13,6 @@ LABEL_KIND = "io.wherry.kind"
 KIND_SANDBOX = "sandbox"
 KIND_CONTAINER = "container"
 
-NamespaceMode = Literal["pod", "node", "container", "target"]
-
 
 @dataclass(frozen=True, slots=True)
 class PortMapping:

@@ -1,10 +1,11 @@
 """The seam of admission: what a plugin is given and must offer.
 
 Two phases, as in kube-apiserver: mutating plugins change the object before the kind validates it; validating plugins see what
-is going to be stored and may only refuse it.
+is going to be stored and may only refuse it. Each module in `plugins` has `ORDER: int` (lower runs first) and one or both of
+the factories `mutating` and `validating`, which make its plugin of an `AdmissionContext`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -92,8 +93,3 @@ class AdmissionContext:
     reader: ObjectReader
     writer: ObjectWriter
     authorization: Authorization = field(default_factory=_masters_only)
-
-
-#: Each module in `plugins` has `ORDER: int` (lower runs first) and one or both of the factories `mutating` and `validating`.
-MutatingFactory = Callable[[AdmissionContext], MutatingPlugin]
-ValidatingFactory = Callable[[AdmissionContext], ValidatingPlugin]

@@ -7,7 +7,6 @@ Sets of managers that wrote in another version of the kind are compared in that 
 Source: sigs.k8s.io/structured-merge-diff merge/update.go.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,10 +58,6 @@ class Target:
     kind: MergeType
     versions: Versions
     evolving: bool = False
-
-
-#: Whether an owner is the one who writes.
-IsSelf = Callable[[ManagerId], bool]
 
 
 def update(target: Target, old: Json, new: Json, owners: Owners) -> tuple[Owners, FieldSet]:

@@ -2,6 +2,7 @@
 
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import Attributes, UserInfo
+from master.client.errors import forbidden
 
 
 def may_for_signer(authorization: Authorization, user: UserInfo, verb: str, signer: str) -> bool:
@@ -16,3 +17,10 @@ def may_for_signer(authorization: Authorization, user: UserInfo, verb: str, sign
         ).allowed
         for name in (signer, f"{domain}/*")
     )
+
+
+def require_for_signer(authorization: Authorization, user: UserInfo, verb: str, *, signer: str, request: str) -> None:
+    """Raises StatusError 403 for the certificate request of that name."""
+    if not may_for_signer(authorization, user, verb, signer):
+        why = f'user not permitted to {verb} requests with signerName "{signer}"'
+        raise forbidden("certificatesigningrequests", "certificates.k8s.io", request, why)

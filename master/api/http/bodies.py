@@ -102,12 +102,8 @@ def decode(raw: bytes, media_type: str) -> Decoded:
     raise unsupported(*ACCEPTED)
 
 
-def decode_yaml(raw: bytes) -> Any:
-    """One YAML document. Raises StatusError 400."""
-    return _decode_yaml(raw).value
-
-
 def _decode_yaml(raw: bytes) -> Decoded:
+    """One YAML document. Raises StatusError 400."""
     if raw.lstrip()[:1] == b"{":
         # JSON is YAML too, and kubectl sends it as such: a reader of JSON is much faster.
         with contextlib.suppress(MalformedJson):

@@ -57,14 +57,14 @@ class MergeTypes(Protocol):
         ...
 
 
-def _untyped() -> tuple[MergeType, MergeType]:
+def _untyped() -> MergeType:
     atomic = MergeType(scalar="untyped")
     atomic.list = ListType(items=atomic)
     atomic.map = MapType(element=atomic, atomic=True)
     deduced = MergeType(scalar="untyped", list=ListType(items=atomic))
     deduced.map = MapType(element=deduced)
-    return atomic, deduced
+    return deduced
 
 
-#: A value of which nothing is known: `UNTYPED`'s maps are merged, its lists are atomic.
-UNTYPED_ATOMIC, UNTYPED = _untyped()
+#: A value of which nothing is known: its maps are merged, its lists are atomic.
+UNTYPED = _untyped()

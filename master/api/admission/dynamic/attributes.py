@@ -7,8 +7,6 @@ from master.api.auth.protocol import UserInfo
 from master.api.registry.write_options import Warn
 from master.client.protocol import Json, ResourceRef
 
-_OWN_GROUP = "admissionregistration.k8s.io"
-
 
 @dataclass(frozen=True, slots=True)
 class GroupVersionKind:
@@ -42,11 +40,6 @@ class Attributes:
     user: UserInfo
     dry_run: bool
     warn: Warn
-
-    @property
-    def is_exempt(self) -> bool:
-        """Configurations of dynamic admission are never subject to it."""
-        return self.resource.group == _OWN_GROUP
 
     def with_object(self, obj: Json) -> "Attributes":
         return replace(self, object=obj)

@@ -5,8 +5,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-contro
 
 from master.api.admission.protocol import AdmissionContext, AdmissionRequest, ValidatingPlugin
 from master.api.auth.authorization import Authorization
-from master.api.auth.signers import may_for_signer
-from master.client.errors import forbidden
+from master.api.auth.signers import require_for_signer
 from master.client.protocol import Json
 
 ORDER = 930
@@ -27,9 +26,7 @@ class CertificateSigning:
         if all(before.get(key) == after.get(key) for key in ("certificate", "conditions")):
             return
         signer = (old.get("spec") or {}).get("signerName") or ""
-        if not may_for_signer(self._authorization, request.user, "sign", signer):
-            why = f'user not permitted to sign requests with signerName "{signer}"'
-            raise forbidden(resource.plural, resource.group, request.name, why)
+        require_for_signer(self._authorization, request.user, "sign", signer=signer, request=request.name)
 
 
 def validating(context: AdmissionContext) -> ValidatingPlugin:

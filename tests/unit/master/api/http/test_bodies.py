@@ -4,13 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.api.http.bodies import decode, decode_object, decode_yaml
+from master.api.http.bodies import decode, decode_object
 from master.client.errors import StatusError
 
 
 def test_yaml_gives_the_values_of_json() -> None:
     text = b"a: 1\nb: [x, {c: null}]\nd: 2026-01-01T00:00:00Z\n1: one\ntrue: yes\n"
-    assert decode_yaml(text) == {"a": 1, "b": ["x", {"c": None}], "d": "2026-01-01T00:00:00Z", "1": "one", "true": True}
+    assert decode(text, "application/yaml").value == {
+        "a": 1,
+        "b": ["x", {"c": None}],
+        "d": "2026-01-01T00:00:00Z",
+        "1": "one",
+        "true": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -27,7 +33,7 @@ def test_yaml_gives_the_values_of_json() -> None:
     ],
 )
 def test_plain_yaml_scalars_are_read_as_kubernetes_reads_them(text: str, value: object) -> None:
-    assert decode_yaml(f"a: {text}\n".encode()) == {"a": value}
+    assert decode(f"a: {text}\n".encode(), "application/yaml").value == {"a": value}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +54,7 @@ def test_plain_yaml_scalars_are_read_as_kubernetes_reads_them(text: str, value: 
 )
 def test_yaml_that_is_dangerous_or_broken_is_refused(text: bytes) -> None:
     with pytest.raises(StatusError) as caught:
-        decode_yaml(text)
+        decode(text, "application/yaml")
     assert caught.value.code == 400
 
 
