@@ -49,9 +49,7 @@ def parse(pem: bytes) -> x509.CertificateSigningRequest:
 
 def check(signer: str, request: x509.CertificateSigningRequest, usages: Sequence[str]) -> None:
     """Raises UnfitRequest for what one of SIGNERS may not sign."""
-    if BROKER_USER in _values(request, NameOID.COMMON_NAME):
-        # The broker trusts the same CA, and who has this name there speaks as the master.
-        raise UnfitRequest(f"subject common name {BROKER_USER} is reserved")
+    _check_common_name(request)
     match signer:
         case "kubernetes.io/kube-apiserver-client":
             _check_client(usages)
@@ -66,7 +64,7 @@ def check(signer: str, request: x509.CertificateSigningRequest, usages: Sequence
 def is_kubelet_client(request: x509.CertificateSigningRequest, usages: Sequence[str]) -> bool:
     """Whether it asks for a node's client certificate, and nothing else."""
     try:
-        _check_kubelet_client(request, usages)
+        check(KUBELET_CLIENT, request, usages)
     except UnfitRequest:
         return False
     return True
@@ -82,6 +80,19 @@ def lifetime(expiration_seconds: int | None) -> timedelta:
     if expiration_seconds is None:
         return CERTIFICATE_LIFETIME
     return min(max(timedelta(seconds=expiration_seconds), _SHORTEST), CERTIFICATE_LIFETIME)
+
+
+def _check_common_name(request: x509.CertificateSigningRequest) -> None:
+    """The API, the broker and who approves must read the same name: one of several, or one spelt in another encoding, they
+    would not."""
+    names = _values(request, NameOID.COMMON_NAME)
+    if len(names) > 1:
+        raise UnfitRequest("subject has more than one common name")
+    if BROKER_USER in names:
+        # The broker trusts the same CA, and who has this name there speaks as the master.
+        raise UnfitRequest(f"subject common name {BROKER_USER} is reserved")
+    if any(name.encode() not in request.subject.public_bytes() for name in names):
+        raise UnfitRequest("subject common name is not in UTF-8")
 
 
 def _check_client(usages: Sequence[str]) -> None:

@@ -172,6 +172,25 @@ async def test_a_node_s_own_client_certificate_is_approved_by_itself(world: ApiW
     assert await conditions(world, "other") == []
 
 
+async def test_a_node_gets_no_certificate_that_names_another_node_too(world: ApiWorld) -> None:
+    """Approved for its first name, it would be the API's user of its last."""
+    binding = ["--clusterrole=system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", "--group=system:nodes"]
+    await world.ok("create", "clusterrolebinding", "renew", *binding)
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node}") for node in ("n", "victim")]
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"), *names])
+    pem = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(KEY, SHA256()).public_bytes(Encoding.PEM)
+    usages = ["digital signature", "client auth"]
+    for name, raw in (("both", pem), ("own", None)):
+        body = json.loads(csr(name, "system:node:n", "system:nodes", signer=KUBELET, usages=usages))
+        if raw:
+            body["spec"]["request"] = base64.b64encode(raw).decode()
+        path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+        async with world.http(world.user("system:node:n", "system:nodes")) as http, http.post(path, json=body) as response:
+            assert response.status == 201, await response.text()
+    await certificate(world, "own")  # asked for later, and served in turn
+    assert await conditions(world, "both") == []
+
+
 async def test_only_who_may_approves_and_nobody_asks_for_masters(world: ApiWorld) -> None:
     rules = ["--verb=update,patch,get", "--resource=certificatesigningrequests,certificatesigningrequests/approval"]
     await world.ok("create", "clusterrole", "updater", *rules)

@@ -113,3 +113,28 @@ async def test_a_body_that_is_too_large_or_too_late_is_refused(tmp_path: Path) -
         writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
         assert (await answer(reader)).split()[1] == "408"
         writer.close()
+
+
+async def test_a_long_yaml_body_keeps_nobody_waiting(tmp_path: Path) -> None:
+    # 200 kB of this took three seconds, in which nobody was answered.
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: long}\ndata: [" + b"1," * 100_000 + b"1]"
+    async with api_world(tmp_path) as world, world.http(world.admin(), {"Content-Type": "application/yaml"}) as http:
+        longest, ended = 0.0, False
+
+        async def watch_the_loop() -> None:
+            nonlocal longest
+            loop = asyncio.get_running_loop()
+            while not ended:
+                began = loop.time()
+                await asyncio.sleep(0.005)
+                longest = max(longest, loop.time() - began)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch_the_loop())
+            for method, path in (("POST", ""), ("PATCH", "/long?fieldManager=t")):
+                headers = {"Content-Type": "application/apply-patch+yaml"} if method == "PATCH" else {}
+                url = f"/api/v1/namespaces/default/configmaps{path}"
+                async with http.request(method, url, data=body, headers=headers) as response:
+                    assert response.status in (400, 422), await response.text()
+            ended = True
+        assert longest < 0.5

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from aiohttp import web
+from yaml.cyaml import CParser
 
 from master.api.protobuf.decoder import MEDIA_TYPE, MalformedProtobuf, decode_protobuf
 from master.api.schema.json_body import MalformedJson, decode_json
@@ -24,6 +25,9 @@ YAML_TYPES = frozenset({YAML, "application/x-yaml", "text/yaml"})
 #: What a body may be written in, as an error lists it.
 ACCEPTED = ("application/json", "application/yaml", PROTOBUF_TYPE)
 _MAX_DEPTH = 100
+#: YAML bodies longer than this are read in a thread.
+_OFF_LOOP_BYTES = 4 * 1024
+_long_yaml = asyncio.Lock()
 
 
 async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
@@ -75,6 +79,17 @@ class Decoded:
     repeated_keys: Sequence[str] = ()
 
 
+async def decode_sent(raw: bytes, media_type: str) -> Decoded:
+    """`decode_object` of what a client sent, without keeping others waiting: YAML takes far longer than JSON.
+
+    One long YAML body is read at a time. Raises StatusError 400 or 415.
+    """
+    if media_type not in YAML_TYPES or len(raw) <= _OFF_LOOP_BYTES:
+        return decode_object(raw, media_type)
+    async with _long_yaml:
+        return await asyncio.to_thread(decode_object, raw, media_type)
+
+
 def decode_object(raw: bytes, media_type: str) -> Decoded:
     """An object. Raises StatusError 400 or 415."""
     decoded = decode(raw, media_type)
@@ -121,12 +136,25 @@ def _decode_yaml(raw: bytes) -> Decoded:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases, merge keys, time stamps and depth; keys are strings, as in JSON."""
+    """SafeLoader without aliases, merge keys, time stamps and depth; keys are strings, as in JSON.
+
+    libyaml scans and parses: four times as fast as Python's.
+    """
 
     def __init__(self, raw: bytes) -> None:
-        super().__init__(raw)
+        super().__init__(b"")
+        self._events = CParser(raw)
         self._depth = 0
         self.repeated: list[str] = []
+
+    def check_event(self, *choices: Any) -> bool:
+        return bool(self._events.check_event(*choices))
+
+    def peek_event(self) -> Any:
+        return self._events.peek_event()
+
+    def get_event(self) -> Any:
+        return self._events.get_event()
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):

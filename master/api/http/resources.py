@@ -265,7 +265,7 @@ class Resources:
         """Server-side apply: PATCH with a body that says what the client wants to be there, and nothing else."""
         wanted = accepted(request.headers.get("Accept", ""))
         query = parse_query(request, "PatchOptions", applies=True)
-        decoded = bodies.decode_object(await self._read(request), bodies.YAML)
+        decoded = await bodies.decode_sent(await self._read(request), bodies.YAML)
         config: Json = decoded.value
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
         if (config.get("apiVersion"), config.get("kind")) != (api_version, name):
@@ -320,7 +320,7 @@ class Resources:
         without = {bodies.PROTOBUF_TYPE} if kind.is_custom and info.subresource != "scale" else set()
         if not bodies.is_accepted(media_type) or media_type in without:
             raise bodies.unsupported(*(name for name in bodies.ACCEPTED if name not in without))
-        decoded = bodies.decode_object(await self._read(request), media_type)
+        decoded = await bodies.decode_sent(await self._read(request), media_type)
         body: Json = decoded.value
         request_object(body)
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
@@ -341,7 +341,7 @@ class Resources:
         raw = await self._read(request)
         dry_run = dry_run_of(request)
         if raw.strip():
-            body: Json = bodies.decode_object(raw, bodies.content_type(request)).value
+            body: Json = (await bodies.decode_sent(raw, bodies.content_type(request))).value
             request_object(body)
             if body.get("kind") not in (None, "", "DeleteOptions"):
                 raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {body['kind']}")

@@ -130,7 +130,7 @@ class SystemPaths:
     async def _object(self, request: web.Request) -> "dict[str, object]":
         settings = self._settings
         raw = await bodies.read(request, limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
-        decoded: dict[str, object] = bodies.decode_object(raw, bodies.content_type(request)).value
+        decoded: dict[str, object] = (await bodies.decode_sent(raw, bodies.content_type(request))).value
         return decoded
 
 

@@ -3,6 +3,7 @@
 As kube-apiserver does: only attributes that hold URLs, only pages that say they are text/html, none of style or script.
 """
 
+import time
 import zlib
 from collections.abc import Callable
 from html import escape
@@ -10,6 +11,8 @@ from html.parser import HTMLParser
 
 #: Larger pages pass as they are.
 MAX_PAGE_BYTES = 4 << 20
+#: Processor time that a page may take; a common one of the largest size takes less.
+_MAX_SECONDS = 5.0
 
 #: Attributes with URLs, by tag (https://www.w3.org/TR/REC-html40/index/attributes.html).
 _ATTRIBUTES = {
@@ -42,11 +45,14 @@ _ATTRIBUTES = {
 
 
 def rewrite_page(page: bytes, rewrite: Callable[[str], str]) -> bytes:
-    """The page with the URLs of its tags rewritten; all else keeps its bytes."""
+    """The page with the URLs of its tags rewritten; all else keeps its bytes, and a page that takes too long all of them."""
     text = page.decode("utf-8", "surrogateescape")
     parser = _Links(text, rewrite)
-    parser.feed(text)
-    parser.close()
+    try:
+        parser.feed(text)
+        parser.close()
+    except _TooSlow:
+        return page
     return parser.result().encode("utf-8", "surrogateescape")
 
 
@@ -64,6 +70,10 @@ def decoded(page: bytes, encoding: str) -> bytes | None:
     return plain if stream.eof else None
 
 
+class _TooSlow(Exception):
+    """HTMLParser looks to the page's end for each tag or comment that has none: pages are made that take it hours."""
+
+
 class _Links(HTMLParser):
     def __init__(self, text: str, rewrite: Callable[[str], str]) -> None:
         super().__init__(convert_charrefs=False)
@@ -73,6 +83,13 @@ class _Links(HTMLParser):
         self._lines += [index + 1 for index, character in enumerate(text) if character == "\n"]
         self._pieces: list[str] = []
         self._done = 0
+        self._until = time.thread_time() + _MAX_SECONDS
+
+    def updatepos(self, i: int, j: int) -> int:
+        """HTMLParser calls it for whatever it has come past."""
+        if time.thread_time() > self._until:
+            raise _TooSlow
+        return super().updatepos(i, j)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         wanted = _ATTRIBUTES.get(tag)

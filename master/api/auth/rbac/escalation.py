@@ -19,6 +19,8 @@ _MAX_SHOWN = 200
 
 _GIVEN = Decision(True)
 _NOBODY = UserInfo("")
+#: What a right to every name asks for: no rule that lists names has it, as no object has it ("" could be listed).
+_NO_NAME = "\0"
 
 #: What who gathers other roles' rules must hold.
 EVERYTHING = (
@@ -73,7 +75,7 @@ def _question(right: PolicyRule) -> Attributes:
     if right.non_resource_urls:
         return Attributes(_NOBODY, right.verbs[0], path=right.non_resource_urls[0])
     resource, _, subresource = right.resources[0].partition("/")
-    name = right.resource_names[0] if right.resource_names else ""
+    name = right.resource_names[0] if right.resource_names else _NO_NAME
     return Attributes(
         _NOBODY, right.verbs[0], group=right.api_groups[0], resource=resource, subresource=subresource, name=name
     )

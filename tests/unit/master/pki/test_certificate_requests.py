@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from master.pki.authority import Authority, generate_key
@@ -104,3 +105,22 @@ def test_an_issued_certificate_has_the_subject_and_usages_of_its_request_and_is_
     assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, False, False)
     assert not issued.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     assert issued.not_valid_after_utc - issued.not_valid_before_utc == timedelta(hours=1, minutes=5)
+
+
+def test_a_node_that_names_itself_and_another_is_refused() -> None:
+    # The approver would read one name, the API or the broker the other.
+    names = [x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{name}") for name in ("n", "victim")]
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"), *names])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(KEY, SHA256())
+    assert not is_kubelet_client(asked, [SIGN, AUTH])
+    for signer in (CLIENT, KUBELET_CLIENT, KUBELET_SERVING):
+        with pytest.raises(UnfitRequest, match="more than one common name"):
+            check(signer, asked, [SIGN, AUTH])
+
+
+def test_a_name_that_reads_differently_as_bytes_is_refused() -> None:
+    name = b"system:node:victim".decode("utf-16-be")  # the broker reads the bytes
+    attribute = x509.NameAttribute(NameOID.COMMON_NAME, name, _type=_ASN1Type.BMPString)
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([attribute])).sign(KEY, SHA256())
+    with pytest.raises(UnfitRequest, match="not in UTF-8"):
+        check(CLIENT, asked, [AUTH])

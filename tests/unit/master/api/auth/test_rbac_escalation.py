@@ -23,6 +23,7 @@ READ_PODS = rule("get list", resources="pods services")
         ([rule("get", resources="pods/scale")], [rule("get", resources="*/scale")], 1),
         ([rule("get", resources="pods", names="a")], [rule("get", resources="pods")], 1),
         ([rule("get", resources="pods", names="a")], [rule("get", resources="pods", names="a b")], 1),
+        ([PolicyRule(("get",), ("",), ("pods",), ("",))], [rule("get", resources="pods")], 1),
         ([rule("get", resources="pods")], [rule("get", resources="pods", names="a")], 0),
         ([rule("get", urls="/a/*")], [rule("get", urls="/a/b /a/c/*")], 0),
         ([rule("get", urls="/a")], [rule("get", urls="/a/*")], 1),
