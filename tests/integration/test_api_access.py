@@ -1,5 +1,6 @@
 """Real users with real kubectl: roles, escalation, reviews, impersonation, nobody."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -272,3 +273,33 @@ async def test_a_subresource_is_a_permission_of_its_own(world: ApiWorld) -> None
     # Who may finalize what belongs to a namespace may not finalize the namespace itself.
     async with world.http(world.user("editor")) as http, http.put("/api/v1/namespaces/team/finalize", json={}) as response:
         assert 'cannot update resource "namespaces/finalize"' in (await response.json())["message"]
+
+
+async def test_all_rights_in_one_namespace_reach_no_other(world: ApiWorld) -> None:
+    """Counted as inside of `team`, the second namespace of such a path was any namespace."""
+    await world.ok("create", "rolebinding", "all", "--clusterrole=cluster-admin", "--user=chief", "-n", "team")
+    inner = "/api/v1/namespaces/team/namespaces"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}}
+    async with world.http(world.user("chief")) as http:
+        async with http.get("/api/v1/namespaces/team") as response:
+            assert response.status == 200
+        for method, path in (
+            ("GET", ""), ("POST", ""), ("DELETE", ""), ("GET", "?watch=1"),
+            *((method, "/default") for method in ("GET", "PUT", "DELETE")),
+            ("PUT", "/default/finalize"), ("GET", "/default/status"),
+        ):  # fmt: skip
+            async with http.request(method, inner + path, json=namespace) as response:
+                assert response.status == 404, f"{method} {path}: {await response.text()}"
+
+
+@pytest.mark.parametrize(
+    "header", [b"Authorization: Bearer \xff\xfe", b"Impersonate-User: \xff", b"Impersonate-Extra-%ff: \xff"]
+)
+async def test_an_identity_that_is_no_text_is_refused(world: ApiWorld, header: bytes) -> None:
+    user = None if header.startswith(b"Authorization") else world.admin()
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.server.port, ssl=world.tls(user))
+    named = b"" if b"Extra" not in header else b"Impersonate-User: jane\r\n"
+    writer.write(b"GET /api/v1/secrets HTTP/1.1\r\nHost: x\r\n" + named + header + b"\r\n\r\n")
+    status = (await reader.readline()).split()[1]
+    assert status == (b"401" if user is None else b"400")
+    writer.close()

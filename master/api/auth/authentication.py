@@ -8,6 +8,15 @@ from master.api.auth.protocol import AudienceTokenAuthenticator, Authenticated, 
 from master.client.errors import unauthorized
 
 
+def is_text(value: str) -> bool:
+    """Whether a header was UTF-8: what was not can be written down nowhere."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Authentication:
     """Asks the token authenticators in order. `api_audiences`: what tokens are meant for that do not say it themselves."""
 
@@ -24,7 +33,7 @@ class Authentication:
             return None
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() != "bearer" or not token or not is_text(token):
             raise unauthorized()
         for authenticator in self._token_authenticators:
             user = await authenticator.authenticate(token)

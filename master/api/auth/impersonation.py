@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from multidict import CIMultiDictProxy
 
+from master.api.auth.authentication import is_text
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, Attributes, UserInfo
 from master.api.auth.rbac.policy import SERVICE_ACCOUNT_PREFIX, service_account_groups, service_account_user
@@ -61,6 +62,8 @@ def acting_as(headers: CIMultiDictProxy[str], user: UserInfo, authorization: Aut
     if not any(header[:1] in "iI" and header[:12].lower() == "impersonate-" for header in headers):
         return user
     parts = list(_parts(headers))
+    if not all(is_text(part.name) and is_text(part.field_path) for part in parts):
+        raise bad_request("impersonation headers must be UTF-8")
     if not parts:
         return user
     if parts[0].kind not in ("User", "ServiceAccount"):

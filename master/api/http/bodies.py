@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from aiohttp import web
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 
 from master.api.protobuf.decoder import MEDIA_TYPE, MalformedProtobuf, decode_protobuf
 from master.api.schema.json_body import MalformedJson, decode_json

@@ -38,6 +38,7 @@ from master.client.errors import Cause, StatusError, bad_request, invalid
 from master.client.protocol import DeleteOptions, Json, PatchType, ResourceRef
 
 COMPONENT_STATUSES = ResourceRef("", "v1", "componentstatuses")
+_NAMESPACES = ResourceRef("", "v1", "namespaces")
 EVICTION = "io.k8s.api.policy.v1.Eviction"
 DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
@@ -95,8 +96,9 @@ class Resources:
 
     async def _respond(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.StreamResponse:
         if not kind.namespaced and info.namespace:
-            # RequestInfo counts a namespace itself as inside of itself.
-            if kind.plural != "namespaces":
+            # RequestInfo counts a namespace itself as inside of itself, and nothing else: rights in one namespace must not
+            # reach another by …/namespaces/a/namespaces/b.
+            if kind.resource != _NAMESPACES or info.name != info.namespace:
                 raise page_not_found()
             info = replace(info, namespace="")
         if (info.rest and info.subresource != PROXY) or (info.subresource and info.subresource not in kind.subresources):
