@@ -13,12 +13,23 @@ import pytest_asyncio
 from tests.cluster import Cluster, Kubectl, eventually
 from tests.cluster.load import get
 from tests.cluster.manifests import manifest
+from tests.e2e.pods import (
+    FOREVER,
+    log_of,
+    pod,
+    run_in,
+    sh,
+    status,
+    until_phase,
+    until_ready,
+    until_reason,
+    until_restarted,
+)
 from tests.hosts.host import stop
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 Json = dict[str, Any]
-IMAGE = "wherry-test/app:1"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,73 +41,6 @@ async def cluster() -> AsyncIterator[Cluster]:
 @pytest.fixture
 def kubectl(cluster: Cluster) -> Kubectl:
     return cluster.kubectl
-
-
-def sh(script: str, name: str = "main", **container: Any) -> Json:
-    """A container that runs a script."""
-    command = ["sh", "-c", script]
-    return {"name": name, "image": IMAGE, "imagePullPolicy": "Never", "command": command, **container}
-
-
-#: Runs until it is told to end, and then ends at once.
-FOREVER = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"
-
-
-def pod(name: str, *containers: Json, **spec: Any) -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"test": name}, "annotations": {"note": "written"}},
-        "spec": {"containers": list(containers), "terminationGracePeriodSeconds": 1, **spec},
-    }
-
-
-async def status(kubectl: Kubectl, name: str) -> Json:
-    found: Json = (await kubectl.json("get", "pod", name))["status"]
-    return found
-
-
-async def until_phase(kubectl: Kubectl, name: str, *phases: str, seconds: float = 20) -> Json:
-    async def check() -> Json:
-        found = await status(kubectl, name)
-        assert found["phase"] in phases, found
-        return found
-
-    return await eventually(check, seconds=seconds)
-
-
-async def until_ready(kubectl: Kubectl, *names: str) -> None:
-    await kubectl("wait", "--for=condition=Ready", "--timeout=20s", *(f"pod/{name}" for name in names))
-
-
-async def until_reason(kubectl: Kubectl, name: str, *reasons: str, seconds: float = 20) -> Json:
-    """The container's waiting state, once it has one of these reasons."""
-
-    async def check() -> Json:
-        waiting: Json = (await status(kubectl, name))["containerStatuses"][0]["state"].get("waiting", {})
-        assert waiting.get("reason") in reasons, waiting
-        return waiting
-
-    return await eventually(check, seconds=seconds)
-
-
-async def until_restarted(kubectl: Kubectl, *names: str) -> list[Json]:
-    """The first container's status of each, once it has been restarted."""
-
-    async def check(name: str) -> Json:
-        container: Json = (await status(kubectl, name))["containerStatuses"][0]
-        assert container["restartCount"] >= 1, container
-        return container
-
-    return [await eventually(lambda name=name: check(name), seconds=20) for name in names]  # type: ignore[misc]
-
-
-async def log_of(kubectl: Kubectl, name: str, *argv: str) -> list[str]:
-    return (await kubectl("logs", name, *argv)).splitlines()
-
-
-async def run_in(kubectl: Kubectl, name: str, script: str, *argv: str) -> str:
-    return (await kubectl("exec", name, *argv, "--", "sh", "-c", script)).strip()
 
 
 async def test_init_containers_run_in_order_and_a_failing_one_stops_the_pod(kubectl: Kubectl) -> None:
