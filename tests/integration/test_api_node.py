@@ -7,7 +7,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from lightkube.resources.core_v1 import Node, Pod
 
+from master.client.kinds import decode
 from tests.integration.api_world import ApiWorld, api_world
 
 Json = dict[str, Any]
@@ -154,3 +156,31 @@ async def test_a_node_gets_tokens_for_its_own_pods_alone(world: ApiWorld) -> Non
     assert (await token("one")).endswith("node requested token not bound to a pod")
     assert "no relationship found between node 'n1' and this object" in await token("two", "two")
     assert (await token("one", "two")).endswith("node requested token bound to a pod scheduled on a different node")
+
+
+async def test_a_node_condition_without_status_is_stored_as_kubernetes_stores_it_and_typed_clients_read_it(
+    world: ApiWorld,
+) -> None:
+    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}
+    half = {"status": {"conditions": [{"type": "Ready"}, None]}}
+    async with world.http(world.admin()) as http:
+        assert (await status(http, "POST", "/api/v1/nodes", made))[0] == 201
+        code, text = await status(http, "PATCH", "/api/v1/nodes/n1/status", half)
+        assert code == 200, text
+        async with http.get("/api/v1/nodes/n1") as response:
+            stored = await response.read()
+    found = decode(Node, stored).status
+    assert found is not None
+    assert [(condition.type, condition.status) for condition in found.conditions or []] == [("Ready", ""), ("", "")]
+
+
+async def test_the_scheduler_and_nodes_can_read_a_pod_whose_probe_sends_a_header_without_value(world: ApiWorld) -> None:
+    probe = {"httpGet": {"port": 80, "httpHeaders": [{"name": "X-Empty"}]}}
+    spec = {"containers": [{"name": "c", "image": "i", "livenessProbe": probe}]}
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    async with world.http(world.admin()) as http:
+        code, text = await status(http, "POST", "/api/v1/namespaces/default/pods", made)
+    assert code == 201, text
+    found = decode(Pod, text.encode()).spec
+    assert found is not None
+    assert found.containers[0].livenessProbe.httpGet.httpHeaders[0].value == ""  # type: ignore[union-attr, index]

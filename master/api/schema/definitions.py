@@ -94,14 +94,3 @@ def _references(schema: Schema) -> Iterator[str]:
     for part in (*schema.properties.values(), schema.items, schema.additional):
         if part is not None:
             yield from _references(part)
-
-
-def status_only(definitions: dict[str, Schema], roots: Iterable[str]) -> frozenset[str]:
-    """The definitions that only the statuses of these kinds are made of: what a cluster says, and nobody asks for."""
-    fields = [(name, field) for root in roots for name, field in definitions[root].properties.items()]
-
-    def parts(*, of_status: bool) -> set[str]:
-        first = [ref for name, field in fields if (name == "status") is of_status for ref in _references(field)]
-        return set(reachable(definitions, first, _references))
-
-    return frozenset(parts(of_status=True) - parts(of_status=False))

@@ -1,8 +1,8 @@
 """Checks an object against its definition and brings it into the form that Kubernetes would store.
 
 One walk does what decoding into Go types does: unknown fields are dropped and reported, nulls are dropped, numbers are
-checked for their range, quantities and times get their canonical form, and a value of a wrong type ends the walk. The walk
-is compiled once per definition, when it is first used.
+checked for their range, quantities and times get their canonical form, fields that Go always writes are added, and a value of
+a wrong type ends the walk. The walk is compiled once per definition, when it is first used.
 """
 
 from base64 import b64decode
@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from master.api.schema.definitions import META_TYPES, Schema, SchemaError, load_definitions, status_only
+from master.api.schema.definitions import META_TYPES, Schema, SchemaError, load_definitions
 from master.api.schema.empty_fields import dropped_when_empty
 from master.api.schema.merge_types import MergeType
 from master.api.schema.merge_types_builtin import BuiltinMergeTypes
 from master.api.schema.scalars import InvalidScalar, canonical_micro_time, canonical_quantity, canonical_time
+from master.api.schema.zero_fields import Zero, written_when_unset
 
 Json = dict[str, Any]
 
@@ -53,9 +54,7 @@ class Schemas:
 
     def __init__(self, roots: Iterable[str]) -> None:
         """`roots`: the definitions of the kinds that are served; what they refer to comes along."""
-        roots = list(roots)
         self._definitions = load_definitions([*roots, *META_TYPES])
-        self._status_only = status_only(self._definitions, roots)
         self._visits: dict[str, Visit] = {}
         self._merge_types = BuiltinMergeTypes(self.definition)
         self._custom: dict[str, tuple[Normalize, MergeType]] = {}
@@ -116,18 +115,12 @@ class Schemas:
             return _visit_anything
         # A definition may refer to itself: the fields are filled in when the visit is known already.
         fields: dict[str, Visit] = {}
-        visit = self._visits[name] = _object(fields, go_type(name), dropped_when_empty(name, schema), self._zeros(name))
+        visit = self._visits[name] = _object(
+            fields, go_type(name), dropped_when_empty(name, schema), written_when_unset(name, schema)
+        )
         struct = go_type(name).rpartition(".")[2]
         fields.update((key, self._compile(field, struct)) for key, field in schema.properties.items())
         return visit
-
-    def _zeros(self, name: str) -> Json:
-        """What Go's types write of a status though nobody gave it; who reads typed statuses relies on it."""
-        if name not in self._status_only:
-            return {}
-        properties = self.definition(name).properties
-        scalars = {key: properties[key] for key in self.definition(name).required if not properties[key].ref}
-        return {key: self._zero(field) for key, field in scalars.items() if field.json_type not in ("array", "object")}
 
     def _compile_crd_part(self, name: str) -> Visit | None:
         """Parts of a definition's schemas that are one of several forms; the packaged schemas do not say which."""
@@ -219,8 +212,8 @@ def _json_name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str], zeros: Json) -> Visit:
-    """`dropped`: fields that are left out when they are empty. `zeros`: what others are when they are not given."""
+def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str], written: dict[str, Zero]) -> Visit:
+    """`dropped`: fields that are left out when they are empty; `written`: those that are there also when they are unset."""
 
     def visit(value: Any, place: Place, unknown: list[str]) -> Any:
         if type(value) is not dict:
@@ -232,9 +225,9 @@ def _object(fields: dict[str, Visit], expected: str, dropped: frozenset[str], ze
                 unknown.append(_path((place, key)))
             elif item is not None and (item or key not in dropped or type(item) not in _CONTAINERS):
                 result[key] = field(item, (place, key), unknown)
-        for key in zeros:
+        for key, zero in written.items():
             if key not in result:
-                result[key] = zeros[key]
+                result[key] = zero
         return result
 
     return visit
@@ -324,7 +317,7 @@ def _array(item: Visit, struct: str, expected: str, zero: Any) -> Visit:
     def visit(value: Any, place: Place, unknown: list[str]) -> Any:
         if type(value) is not list:
             raise _mismatch(value, place, struct, expected)
-        return [zero if element is None else item(element, (place, index), unknown) for index, element in enumerate(value)]
+        return [_element(item, element, zero, (place, index), unknown) for index, element in enumerate(value)]
 
     return visit
 
@@ -333,11 +326,16 @@ def _map(item: Visit, struct: str, expected: str, zero: Any) -> Visit:
     def visit(value: Any, place: Place, unknown: list[str]) -> Any:
         if type(value) is not dict:
             raise _mismatch(value, place, struct, expected)
-        return {
-            key: zero if element is None else item(element, (place, f"[{key}]"), unknown) for key, element in value.items()
-        }
+        return {key: _element(item, element, zero, (place, f"[{key}]"), unknown) for key, element in value.items()}
 
     return visit
+
+
+def _element(item: Visit, element: Any, zero: Any, place: Place, unknown: list[str]) -> Any:
+    """An element of a list or map; a null is the zero value, made anew: whoever gets it may change it."""
+    if element is None:
+        return None if zero is None else item(zero, place, unknown)
+    return item(element, place, unknown)
 
 
 def _timed(canonical: Callable[[str], str]) -> Visit:

@@ -33,7 +33,7 @@ def default_pod_spec(spec: Json) -> None:
     for container in containers_of(spec):
         _default_container(container, host_network=bool(spec.get("hostNetwork")))
     for constraint in spec.get("topologySpreadConstraints") or ():
-        constraint.setdefault("whenUnsatisfiable", "DoNotSchedule")
+        constraint["whenUnsatisfiable"] = constraint.get("whenUnsatisfiable") or "DoNotSchedule"
 
 
 def default_pod(spec: Json) -> None:

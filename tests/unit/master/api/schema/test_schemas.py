@@ -17,7 +17,8 @@ POD = "io.k8s.api.core.v1.Pod"
 DEPLOYMENT = "io.k8s.api.apps.v1.Deployment"
 SECRET = "io.k8s.api.core.v1.Secret"
 SERVICE = "io.k8s.api.core.v1.Service"
-SCHEMAS = Schemas([POD, DEPLOYMENT, SECRET, SERVICE, "io.k8s.api.coordination.v1.Lease"])
+INGRESS = "io.k8s.api.networking.v1.Ingress"
+SCHEMAS = Schemas([POD, DEPLOYMENT, SECRET, SERVICE, INGRESS, "io.k8s.api.coordination.v1.Lease"])
 
 
 def type_errors(definition: str, obj: Any) -> list[str]:
@@ -48,7 +49,32 @@ def test_nulls_are_dropped_and_become_zero_values_in_lists_and_maps() -> None:
         "spec": {"containers": [None], "nodeName": None},
         "status": None,
     }
-    assert SCHEMAS.normalize(POD, pod).object == {"metadata": {"labels": {"a": ""}}, "spec": {"containers": [{}]}}
+    assert SCHEMAS.normalize(POD, pod).object == {"metadata": {"labels": {"a": ""}}, "spec": {"containers": [{"name": ""}]}}
+
+
+def test_zero_values_of_nulls_are_nobody_elses() -> None:
+    pod: dict[str, Any] = {"spec": {"containers": [None, None]}}
+    first, second = SCHEMAS.normalize(POD, pod).object["spec"]["containers"]
+    first["image"] = "a"
+    assert second == {"name": ""}
+    assert SCHEMAS.normalize(POD, pod).object["spec"]["containers"] == [{"name": ""}, {"name": ""}]
+
+
+def test_fields_that_go_always_writes_are_there_when_they_are_unset() -> None:
+    container: dict[str, Any] = {"lastState": {}, "state": {}}
+    status: dict[str, Any] = {"conditions": [{"type": "Ready"}], "containerStatuses": [container]}
+    normalized = SCHEMAS.normalize(POD, {"status": status}).object["status"]
+    assert normalized["conditions"] == [{"type": "Ready", "status": ""}]
+    assert normalized["containerStatuses"] == [
+        {**container, "name": "", "ready": False, "restartCount": 0, "image": "", "imageID": ""}
+    ]
+    assert status["conditions"] == [{"type": "Ready"}]
+
+
+def test_required_pointers_lists_and_objects_stay_away_when_they_are_unset() -> None:
+    ingress = {"spec": {"rules": [{"http": {"paths": [{"path": "/"}]}}]}}
+    assert SCHEMAS.normalize(INGRESS, ingress).object == ingress
+    assert SCHEMAS.normalize(POD, {"spec": {}}).object == {"spec": {}}
 
 
 @pytest.mark.parametrize(

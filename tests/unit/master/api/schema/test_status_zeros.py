@@ -1,4 +1,4 @@
-"""What is not given in a status and Go's types write all the same."""
+"""What is not given and Go's types write all the same."""
 
 from master.api.schema.schemas import Schemas
 
@@ -15,6 +15,11 @@ def test_required_scalars_of_a_status_are_there() -> None:
     assert pod["status"]["containerStatuses"] == [{"name": "c", "ready": False, "restartCount": 0, "image": "", "imageID": ""}]
 
 
-def test_what_is_asked_for_stays_as_it_was_asked() -> None:
-    pod = SCHEMAS.normalize(POD, {"spec": {"containers": [{}], "tolerations": [{}]}}).object
-    assert pod["spec"] == {"containers": [{}], "tolerations": [{}]}
+def test_required_scalars_of_a_spec_are_there_too() -> None:
+    probe = {"httpGet": {"port": 80, "httpHeaders": [{"name": "X-Empty"}]}}
+    spec = {"containers": [{"livenessProbe": probe}], "securityContext": {"sysctls": [{"name": "kernel.domainname"}]}}
+    pod = SCHEMAS.normalize(POD, {"spec": spec}).object
+    assert pod["spec"]["containers"] == [
+        {"name": "", "livenessProbe": {"httpGet": {"port": 80, "httpHeaders": [{"name": "X-Empty", "value": ""}]}}}
+    ]
+    assert pod["spec"]["securityContext"]["sysctls"] == [{"name": "kernel.domainname", "value": ""}]
