@@ -35,7 +35,6 @@ _MAX_BACKOFF_SECONDS = 10.0
 #: A broker that lived this long had started well: the next restart is quick again.
 _HEALTHY_SECONDS = 10.0
 _STOP_SECONDS = 5.0
-_START_SECONDS = 10.0
 _LOG_LINE_BYTES = 4096
 _SYSTEM_USER = "mosquitto"
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from lightkube.resources.core_v1 import PersistentVolumeClaim, Pod
 
-from master.client.errors import StatusError
 from master.controllers.context import ControllerContext
-from master.controllers.objects.metadata import Key, key_of, meta, name_of, namespace_of, terminating, uid_of, with_metadata
+from master.controllers.objects.metadata import Key, key_of, name_of, namespace_of, terminating, uid_of
 from master.controllers.objects.pods import is_finished, node_of
+from master.controllers.objects.protection import is_due, settle
 from master.informer import WorkQueue, run_workers
 
 FINALIZER = "kubernetes.io/pvc-protection"
@@ -37,7 +37,7 @@ class PersistentVolumeClaimProtection:
         await run_workers(self._queue, self._reconcile, workers=self._workers, name=self.name)
 
     def _on_claim(self, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
-        if new is not None and (FINALIZER in (meta(new).finalizers or ())) == terminating(new):
+        if new is not None and is_due(new, FINALIZER):
             self._queue.add(key_of(new))
 
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
@@ -48,22 +48,10 @@ class PersistentVolumeClaimProtection:
 
     async def _reconcile(self, key: Key) -> None:
         claim = self._claims.get(*key)
-        if claim is None:
+        if claim is None or not is_due(claim, FINALIZER):
             return
-        finalizers = list(meta(claim).finalizers or ())
-        if terminating(claim):
-            if FINALIZER not in finalizers or await self._is_used(claim):
-                return
-            finalizers.remove(FINALIZER)
-        elif FINALIZER not in finalizers:
-            finalizers.append(FINALIZER)
-        else:
-            return
-        try:
-            await self._client.replace(with_metadata(claim, finalizers=finalizers))
-        except StatusError as error:
-            if error.code != 404:
-                raise
+        if not (terminating(claim) and await self._is_used(claim)):
+            await settle(self._client, claim, FINALIZER)
 
     async def _is_used(self, claim: PersistentVolumeClaim) -> bool:
         """By the cache, and, when that says no, by the API: the cache may lag behind a pod that a node has just got."""

@@ -5,9 +5,9 @@ Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#storage-
 
 from lightkube.resources.core_v1 import PersistentVolume
 
-from master.client.errors import StatusError
 from master.controllers.context import ControllerContext
-from master.controllers.objects.metadata import meta, name_of, terminating, with_metadata
+from master.controllers.objects.metadata import name_of, terminating
+from master.controllers.objects.protection import is_due, settle
 from master.informer import WorkQueue, run_workers
 
 FINALIZER = "kubernetes.io/pv-protection"
@@ -30,25 +30,13 @@ class PersistentVolumeProtection:
         await run_workers(self._queue, self._reconcile, workers=self._workers, name=self.name)
 
     def _on_volume(self, old: PersistentVolume | None, new: PersistentVolume | None) -> None:
-        if new is not None and (FINALIZER in (meta(new).finalizers or ())) == terminating(new):
+        if new is not None and is_due(new, FINALIZER):
             self._queue.add(name_of(new))
 
     async def _reconcile(self, key: str) -> None:
         volume = self._volumes.get("", key)
-        if volume is None:
+        if volume is None or not is_due(volume, FINALIZER):
             return
-        finalizers = list(meta(volume).finalizers or ())
-        if terminating(volume):
-            bound = volume.status is not None and volume.status.phase == "Bound"
-            if FINALIZER not in finalizers or bound:
-                return
-            finalizers.remove(FINALIZER)
-        elif FINALIZER not in finalizers:
-            finalizers.append(FINALIZER)
-        else:
-            return
-        try:
-            await self._client.replace(with_metadata(volume, finalizers=finalizers))
-        except StatusError as error:
-            if error.code != 404:
-                raise
+        bound = volume.status is not None and volume.status.phase == "Bound"
+        if not (terminating(volume) and bound):
+            await settle(self._client, volume, FINALIZER)

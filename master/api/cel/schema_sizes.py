@@ -10,7 +10,6 @@ Json = dict[str, Any]
 #: What fits into one request, in bytes.
 _REQUEST = 3 * 1024 * 1024
 _STRINGS = {"duration": (32, 3), "date": (12, 12), "date-time": (32, 21)}
-_TEXT = Sized(0, 2)
 _METADATA = Sized(1, 2, {"name": Sized(_REQUEST - 2, 2), "generateName": Sized(_REQUEST - 2, 2)})
 
 

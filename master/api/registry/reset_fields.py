@@ -21,8 +21,6 @@ _STATUS_WRITES: Mapping[tuple[str, str], tuple[Path, ...]] = {
     ("admissionregistration.k8s.io", "validatingadmissionpolicies"): _SPEC_AND_METADATA,
     ("apiextensions.k8s.io", "customresourcedefinitions"): _SPEC_AND_METADATA,
     ("apiregistration.k8s.io", "apiservices"): _SPEC_AND_METADATA,
-    ("flowcontrol.apiserver.k8s.io", "flowschemas"): _SPEC_AND_METADATA,
-    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): _SPEC_AND_METADATA,
     ("storage.k8s.io", "volumeattachments"): _SPEC_AND_METADATA,
 }
 #: Other writes, by group, plural and subresource.
