@@ -91,7 +91,8 @@ class MasterSettings(Settings, frozen=True):
     #: the data folder when that is another than the default one.
     kubeconfig: str = ""
     log_level: str = "INFO"
-    heartbeat_seconds: Positive = 4.0
+    #: How often nodes say that they live. One that was silent for three of the longest heartbeats is taken to be gone.
+    heartbeat_seconds: Annotated[float, msgspec.Meta(gt=0, le=4)] = 4.0
     #: How long an Event is kept after it was seen last (kube-apiserver's --event-ttl).
     event_ttl_seconds: Positive = 3600.0
     audit: AuditSettings = AuditSettings()

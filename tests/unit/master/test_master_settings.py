@@ -42,6 +42,7 @@ def test_a_broker_is_a_mapping_or_a_url(tmp_path: Path) -> None:
         ("network: {node_prefix: 16}", "network.node_prefix"),
         ("network: {cluster_dns: dns.example}", "network.cluster_dns"),
         ("log_level: LOUD", "log_level"),
+        ("heartbeat_seconds: 5", "heartbeat_seconds"),
         ("- a", "mapping"),
         ("a: [", "YAML"),
     ],
