@@ -41,6 +41,7 @@ from master.api.proxy.handler import Proxy
 from master.api.registry.registry import Registry
 from master.api.registry.storage import decode
 from master.api.registry.strategies import binding, scale
+from master.api.registry.write_options import WriteOptions
 from master.api.schema.schemas import Schemas
 from master.api.settings import ApiSettings
 from master.client.errors import StatusError
@@ -52,6 +53,7 @@ from master.store.protocol import Store
 
 _log = logging.getLogger(__name__)
 
+_PODS = ResourceRef("", "v1", "pods")
 _SECRETS = ResourceRef("", "v1", "secrets")
 _SERVICES = ResourceRef("", "v1", "services")
 
@@ -132,6 +134,11 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
         openid = OpenIdDiscovery(parts.service_account_keys, issuer, _url(settings))
     authentication = Authentication([*built_in, *parts.token_authenticators], api_audiences=(settings.service_account_issuer,))
     writes = Writes()
+
+    async def bind(namespace: str, name: str, binding: Json, options: WriteOptions) -> Json:
+        writing = registry.update(_PODS, namespace, name, binding, options, subresource="binding")
+        return decode(await writes.finish(writing))
+
     return ApiServer(
         settings,
         ssl_context=parts.ssl_context,
@@ -155,6 +162,7 @@ def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) 
                 authentication=authentication,
                 reader=registry.storage,
                 admit=registry.admit,
+                bind=bind,
                 tokens=tokens,
             ),
         ),

@@ -28,6 +28,14 @@ class Admit(Protocol):
         ...
 
 
+class Bind(Protocol):
+    """Gives a pod the node that a Binding names; see `master.api.registry.strategies.binding`."""
+
+    async def __call__(self, namespace: str, name: str, binding: Json, options: WriteOptions) -> Json:
+        """The Status to answer. Raises StatusError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewContext:
     """What answers are made from; the same for every review of one API server."""
@@ -36,6 +44,7 @@ class ReviewContext:
     authentication: Authentication
     reader: ObjectReader
     admit: Admit
+    bind: Bind
     #: None: this server has no keys to sign tokens with.
     tokens: TokenRequests | None = None
 

@@ -12,7 +12,7 @@ from master.api.auth.rbac.index import RbacIndex
 from master.api.auth.reviews.registry import REVIEWS, Reviews
 from master.api.auth.reviews.review import ReviewContext, ReviewRequest
 from master.api.registry.write_options import WriteOptions
-from master.client.errors import StatusError
+from master.client.errors import StatusError, not_found
 from master.client.protocol import Json, ResourceRef
 
 ACCESS = "authorization.k8s.io"
@@ -36,6 +36,10 @@ class NoAdmission:
         """Allows all."""
 
 
+async def no_pods(namespace: str, name: str, binding: Json, options: WriteOptions) -> Json:
+    raise not_found("pods", "", name)
+
+
 async def ask(
     plural: str, spec: Any, *, user: UserInfo = JANE, group: str = ACCESS, namespace: str = "", **metadata: Any
 ) -> Any:
@@ -44,7 +48,11 @@ async def ask(
     if namespace:
         metadata.setdefault("namespace", namespace)
     context = ReviewContext(
-        authorization=Authorization(RbacIndex()), authentication=Authentication([]), reader=NoObjects(), admit=NoAdmission()
+        authorization=Authorization(RbacIndex()),
+        authentication=Authentication([]),
+        reader=NoObjects(),
+        admit=NoAdmission(),
+        bind=no_pods,
     )
     body = {"metadata": metadata, "spec": spec}
     request = ReviewRequest(user=user, namespace=namespace, name="", body=body, dry_run=False, context=context)
