@@ -1,7 +1,7 @@
 """How a pod's service account tokens travel: the names that master and agent agree on.
 
 One sealed order of resource "secrets" per pod that asks for tokens, without a namespace and named by the pod's uid: no
-Secret of the API can be called so. It holds each token under `token_key` of what the pod's volume asked for (docs/adr/0022).
+Secret of the API can be called so. It holds each token under `token_key` of what the pod's volume asked for (docs/adr/0026).
 """
 
 #: The `type` of that object.

@@ -1,7 +1,7 @@
 """The service account tokens that pods' projected volumes ask for: which, for how long, and when the next ones are due.
 
 What kubelet asks the API for, the master makes by itself, since nodes reach the broker alone. Nothing is kept: a pod's tokens
-follow from the pod, its account and the time, so a restarted master orders what the nodes hold already (docs/adr/0022).
+follow from the pod, its account and the time, so a restarted master orders what the nodes hold already (docs/adr/0026).
 
     created ──period──►│──period──►│──…      in each period one token per request, made out at the period's begin
 
