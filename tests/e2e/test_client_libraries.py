@@ -45,8 +45,9 @@ async def test_a_python_client_works_as_with_kubernetes(cluster: Cluster, client
     await run(cluster, client.replace("_", "-"), sys.executable, str(CLIENTS / f"{client}.py"))
 
 
-@pytest.mark.skipif(not shutil.which("node") or not NODE_MODULES.exists(), reason="tests/run installs the JavaScript client")
 async def test_the_javascript_client_works_as_with_kubernetes(cluster: Cluster) -> None:
+    assert shutil.which("node"), "node is missing: tests/run installs it"
+    assert NODE_MODULES.exists(), "the JavaScript client is missing: tests/run installs it"
     await run(cluster, "node", "node", str(CLIENTS / "node_client.mjs"), str(NODE_MODULES))
 
 

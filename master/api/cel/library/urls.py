@@ -31,8 +31,8 @@ def parse(text: str) -> Url:
         problem = "net/url: invalid control character in URL"
     elif not text.startswith("/") and not _SCHEME.match(text):
         problem = "missing protocol scheme" if text.startswith(":") else "invalid URI for request"
-    elif _BAD_ESCAPE.search(text.partition("?")[0]):
-        problem = f'invalid URL escape "{_BAD_ESCAPE.search(text) and text[_BAD_ESCAPE.search(text).start() :][:3]}"'  # type: ignore[union-attr]
+    elif bad := _BAD_ESCAPE.search(text.partition("?")[0]):
+        problem = f'invalid URL escape "{text[bad.start() :][:3]}"'
     if problem:
         raise NoUrl(f'parse "{text[:256]}": {problem}')
     try:
