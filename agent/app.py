@@ -25,7 +25,6 @@ from agent.dns.server import DNSServer
 from agent.host import boot_id, own_address
 from agent.keys import read_key
 from agent.kubelet.kubelet import Kubelet
-from agent.kubelet.settings import KubeletSettings
 from agent.link.link import Link, LinkParts
 from agent.link.outbox import Outbox
 from agent.link.receiver import NodeIdentity, Receiver
@@ -141,7 +140,7 @@ class Agent:
             node_port_addresses=settings.node_port_addresses,
             registry=self._registry,
         )
-        dns = DNSServer(desired=desired, resolv_conf=Path(settings.resolver_config), registry=self._registry)
+        dns = DNSServer(desired=desired, resolv_conf=Path(settings.kubelet.resolver_config), registry=self._registry)
         link = self._link(receiver, kubelet)
         server = Server(
             address=settings.health.address,
@@ -189,13 +188,7 @@ class Agent:
             network=network,
             orphans_may_go=lambda: self._desired.pods_complete,
             labels=settings.node_labels,
-            settings=KubeletSettings(
-                sandbox_image=settings.sandbox_image,
-                max_pods=settings.max_pods,
-                reserved_cpu=settings.reserved.cpu,
-                reserved_memory=settings.reserved.memory,
-                resolver_config=settings.resolver_config,
-            ),
+            settings=settings.kubelet,
         )
 
     def _link(self, receiver: Receiver, kubelet: Kubelet) -> Link:

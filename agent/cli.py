@@ -24,7 +24,7 @@ _SETTING_FLAGS: tuple[tuple[str, str, type, str], ...] = (
     ("--broker-host", "broker.host", str, "address of the MQTT broker"),
     ("--broker-port", "broker.port", int, "port of the MQTT broker"),
     ("--health-port", "health.port", int, f"port of the health server on loopback (default: {settings.DEFAULT_HEALTH_PORT})"),
-    ("--max-pods", "max_pods", int, "how many pods the node takes (default: 110)"),
+    ("--max-pods", "kubelet.max_pods", int, "how many pods the node takes (default: 110)"),
     ("--log-level", "log_level", str, "DEBUG, INFO, WARNING or ERROR"),
 )
 

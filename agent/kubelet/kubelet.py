@@ -23,12 +23,12 @@ from agent.kubelet.pleg import Pleg
 from agent.kubelet.pod_worker import PodWorker
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
-from agent.kubelet.settings import KubeletSettings
 from agent.kubelet.streams import PodStreams
 from agent.probes.manager import ProbeManager
 from agent.reporter import Reporter
 from agent.runtime.errors import RuntimeFailure
 from agent.runtime.protocol import ContainerRuntime
+from agent.settings.kubelet import KubeletSettings
 from proto.messages import StreamOpen
 from proto.stream import Stream
 

@@ -12,8 +12,8 @@ from typing import Any
 from agent.kubelet.container_status import timestamp
 from agent.kubelet.environment import NodeFacts
 from agent.kubelet.machine import Machine, disk, machine, meminfo
-from agent.kubelet.settings import KubeletSettings
 from agent.runtime.spec import EngineInfo, Image
+from agent.settings.kubelet import KubeletSettings
 from proto.k8s.quantity import milli, units
 from proto.version import KUBERNETES_VERSION, VERSION
 
@@ -136,8 +136,8 @@ class NodeDescriber:
         }
 
     def _allocatable(self) -> dict[str, str]:
-        millis = self._machine.cpus * 1000 - milli(self._settings.reserved_cpu)
-        memory = self._machine.memory - units(self._settings.reserved_memory)
+        millis = self._machine.cpus * 1000 - milli(self._settings.system_reserved.cpu)
+        memory = self._machine.memory - units(self._settings.system_reserved.memory)
         # As kubelet's default: what hard eviction keeps back is not for pods.
         storage = int(disk(self._storage()).size * (1 - self._settings.eviction_disk_available_percent / 100))
         return {

@@ -11,10 +11,10 @@ from agent.kubelet.network import PodNetwork
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
 from agent.kubelet.recorder import Recorder
-from agent.kubelet.settings import KubeletSettings
 from agent.probes.manager import ProbeManager
 from agent.reporter import Reporter
 from agent.runtime.protocol import ContainerRuntime
+from agent.settings.kubelet import KubeletSettings
 
 
 @dataclass(frozen=True, slots=True)

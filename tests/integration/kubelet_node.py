@@ -18,8 +18,8 @@ from lightkube.resources.core_v1 import Pod as PodResource
 
 from agent.desired import Change, DesiredState
 from agent.kubelet.kubelet import Kubelet
-from agent.kubelet.settings import KubeletSettings
 from agent.runtime.docker import DockerRuntime
+from agent.settings.kubelet import KubeletSettings
 from agent.volumes.tear_down import tear_down
 from proto.messages import Message, StreamFrame, StreamOpen
 from proto.stream import Stream

@@ -16,8 +16,8 @@ from lightkube.resources.core_v1 import Pod
 from agent.desired import Change, DesiredState
 from agent.kubelet.kubelet import Kubelet
 from agent.kubelet.labels import CONTAINER_NAME, POD_UID
-from agent.kubelet.settings import KubeletSettings
 from agent.runtime.fake import FakeRuntime
+from agent.settings.kubelet import KubeletSettings
 from tests.integration.kubelet_node import Network, Reports
 
 UID = "u1"

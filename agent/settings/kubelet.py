@@ -1,6 +1,22 @@
 """The kubelet's slice of the agent's settings, in Kubernetes' words and with its defaults."""
 
+from typing import Annotated
+
+import msgspec
+
 from proto.daemon.settings import Settings
+from proto.k8s import quantity
+
+
+class ReservedSettings(Settings, frozen=True):
+    """Kept back from the node's capacity for the system, as Kubernetes quantities ("100m", "256Mi")."""
+
+    cpu: str = "0"
+    memory: str = "0"
+
+    def __post_init__(self) -> None:
+        for value in (self.cpu, self.memory):
+            quantity.parse(value)  # InvalidQuantity is a ValueError
 
 
 class KubeletSettings(Settings, frozen=True):
@@ -10,15 +26,14 @@ class KubeletSettings(Settings, frozen=True):
     sandbox_image: str = "wherry/pause:1"
     #: A static busybox.
     sandbox_binary: str = "/bin/busybox"
-    max_pods: int = 110
+    max_pods: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 110
     #: Docker's events tell changes at once; the relist finds what they missed.
     relist_period: float = 30.0
     container_log_max_size: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
     node_status_report_period: float = 300.0
     #: Kept back from the node's capacity.
-    reserved_cpu: str = "0"
-    reserved_memory: str = "0"
+    system_reserved: ReservedSettings = ReservedSettings()
     #: Below these the node reports MemoryPressure and DiskPressure.
     eviction_memory_available: int = 100 * 1024 * 1024
     eviction_disk_available_percent: float = 10.0

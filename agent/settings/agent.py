@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from agent.settings.kubelet import KubeletSettings
 from proto.daemon import settings as base
-from proto.daemon.settings import InvalidSettings, Settings
-from proto.k8s import quantity
+from proto.daemon.settings import Settings
 
 DEFAULT_CONFIG_DIR = Path("/etc/wherry-agent")
 DEFAULT_CONFIG = DEFAULT_CONFIG_DIR / "config.yaml"
@@ -59,17 +59,6 @@ class HealthSettings(Settings, frozen=True):
             raise ValueError(f"address {self.address} is not a loopback address")
 
 
-class ReservedSettings(Settings, frozen=True):
-    """Kept back from the node's capacity for the system, as Kubernetes quantities ("100m", "256Mi")."""
-
-    cpu: str = "0"
-    memory: str = "0"
-
-    def __post_init__(self) -> None:
-        for value in (self.cpu, self.memory):
-            quantity.parse(value)  # InvalidQuantity is a ValueError
-
-
 class AgentSettings(Settings, frozen=True):
     """All settings of the agent. Relative file names are relative to the folder of the settings file.
 
@@ -87,11 +76,8 @@ class AgentSettings(Settings, frozen=True):
     node_port_addresses CIDRs of the node's addresses that answer on node ports; none: all
     node_addresses     the node's own addresses (InternalIP), the first for pods with host network; none: found out
     node_labels        further labels of the Node
+    kubelet            how pods run (agent.settings.kubelet)
     health             where health and metrics are served
-    reserved           resources kept back for the system
-    max_pods           how many pods the node takes
-    sandbox_image      image of the pods' sandbox container; built on the host when it is not there
-    resolver_config    resolv.conf with the upstream name servers
     log_level          DEBUG, INFO, WARNING or ERROR
     """
 
@@ -111,10 +97,7 @@ class AgentSettings(Settings, frozen=True):
     node_addresses: tuple[str, ...] = ()
     node_labels: dict[str, str] = msgspec.field(default_factory=dict)
     health: HealthSettings = HealthSettings()
-    reserved: ReservedSettings = ReservedSettings()
-    max_pods: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 110
-    sandbox_image: str = "wherry/pause:1"
-    resolver_config: str = "/etc/resolv.conf"
+    kubelet: KubeletSettings = KubeletSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     def __post_init__(self) -> None:
@@ -142,6 +125,3 @@ def _check(setting: str, values: Iterable[str], parse: Callable[[str], object]) 
             parse(value)
         except ValueError as error:
             raise ValueError(f"{setting}: {error}") from None
-
-
-__all__ = ["DEFAULT_CONFIG", "DEFAULT_CONFIG_DIR", "DEFAULT_DATA_DIR", "AgentSettings", "InvalidSettings", "load"]
