@@ -5,7 +5,7 @@ Written as the API's own JSON (POST /containers/create, 1.41): docker-py's build
 
 from typing import Any
 
-from agent.runtime.spec import ContainerSpec, Mount, SandboxSpec, Security
+from agent.runtime.spec import ContainerSpec, Mount, ResourceLimits, SandboxSpec, Security
 
 _LOG_DRIVER = "json-file"
 #: What containerd's CRI masks in /proc besides Docker's own; only the switch matters to Docker.
@@ -107,6 +107,18 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
     if spec.security.user:
         config["User"] = spec.security.user
     return config
+
+
+def update_config(limits: ResourceLimits) -> dict[str, Any]:
+    """The arguments of docker-py's update_container. Swap goes with memory, as at the start."""
+    wanted = {
+        "cpu_shares": limits.cpu_shares,
+        "cpu_quota": limits.cpu_quota,
+        "cpu_period": limits.cpu_period,
+        "mem_limit": limits.memory,
+        "memswap_limit": limits.memory,
+    }
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _propagation(mount: Mount) -> dict[str, Any]:

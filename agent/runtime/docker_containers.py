@@ -13,11 +13,20 @@ from urllib.parse import quote
 import docker
 import msgspec
 
-from agent.runtime.docker_config import container_config, sandbox_config
+from agent.runtime.docker_config import container_config, sandbox_config, update_config
 from agent.runtime.docker_part import DockerPart
 from agent.runtime.engine_privilege import lowest_oom_score
 from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeUnavailable
-from agent.runtime.spec import LABEL_KIND, ContainerPhase, ContainerSpec, ContainerState, EngineInfo, RuntimeEvent, SandboxSpec
+from agent.runtime.spec import (
+    LABEL_KIND,
+    ContainerPhase,
+    ContainerSpec,
+    ContainerState,
+    EngineInfo,
+    ResourceLimits,
+    RuntimeEvent,
+    SandboxSpec,
+)
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +60,11 @@ class DockerContainers(DockerPart):
             await self._engine.quick(lambda client: client.kill(container_id, signal))
         except (NotFound, Conflict):
             return
+
+    async def update(self, container_id: str, limits: ResourceLimits) -> None:
+        wanted = update_config(limits)
+        if wanted:
+            await self._engine.work(lambda client: client.update_container(container_id, **wanted))
 
     async def remove(self, container_id: str) -> None:
         # "removal already in progress" is a Conflict; the destroy event tells when it is over.
@@ -166,4 +180,10 @@ def _state(raw: dict[str, Any]) -> ContainerState:
         ips=ips,
         tty=bool(config.get("Tty")),
         stdin_once=bool(config.get("StdinOnce")),
+        limits=_limits(raw.get("HostConfig") or {}),
     )
+
+
+def _limits(host: dict[str, Any]) -> ResourceLimits:
+    names = ("CpuShares", "CpuQuota", "CpuPeriod", "Memory")
+    return ResourceLimits(*(int(host.get(name) or 0) for name in names))

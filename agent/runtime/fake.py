@@ -7,7 +7,7 @@ not end by anything but SIGKILL. Streams are those of a program that prints its 
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from agent.runtime.errors import Conflict, ImageNotFound, NotFound
@@ -18,6 +18,8 @@ from agent.runtime.spec import (
     Image,
     LogOptions,
     RegistryCredentials,
+    ResourceLimits,
+    Resources,
     RuntimeEvent,
     SandboxSpec,
 )
@@ -78,14 +80,15 @@ class FakeRuntime:
         self._networks: dict[str, str] = {}
 
     async def create_sandbox(self, spec: SandboxSpec) -> str:
-        return self._create(spec.name, spec.image, spec.labels, b"")
+        return self._create(spec.name, spec.image, spec.labels, b"", Resources())
 
     async def create_container(self, spec: ContainerSpec) -> str:
         if spec.sandbox_id not in self.containers:
             raise NotFound(f"No such container: {spec.sandbox_id}")
-        return self._create(spec.name, spec.image, spec.labels, " ".join((*spec.command, *spec.args)).encode())
+        output = " ".join((*spec.command, *spec.args)).encode()
+        return self._create(spec.name, spec.image, spec.labels, output, spec.resources)
 
-    def _create(self, name: str, image: str, labels: Mapping[str, str], output: bytes) -> str:
+    def _create(self, name: str, image: str, labels: Mapping[str, str], output: bytes, resources: Resources) -> str:
         if image not in self._images:
             raise ImageNotFound(f"No such image: {image}")
         if any(state.name == name for state in self.containers.values()):
@@ -99,6 +102,7 @@ class FakeRuntime:
             created_at=datetime.now(UTC),
             image=image,
             image_id=self._images[image].id,
+            limits=ResourceLimits(resources.cpu_shares, resources.cpu_quota, resources.cpu_period, resources.memory),
         )
         self._output[container_id] = output
         self._tell(container_id, "create")
@@ -134,6 +138,11 @@ class FakeRuntime:
         """The kernel kills the container's process, and the engine hears of the exit before the reason."""
         self.finish(container_id, _KILLED)
         self._tell(container_id, "oom")
+
+    async def update(self, container_id: str, limits: ResourceLimits) -> None:
+        state = self._get(container_id)
+        changed = {name: value for name, value in asdict(limits).items() if value}
+        self.containers[container_id] = replace(state, limits=replace(state.limits, **changed))
 
     async def remove(self, container_id: str) -> None:
         if container_id in self.containers:

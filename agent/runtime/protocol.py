@@ -15,6 +15,7 @@ from agent.runtime.spec import (
     Image,
     LogOptions,
     RegistryCredentials,
+    ResourceLimits,
     RuntimeEvent,
     SandboxSpec,
 )
@@ -37,6 +38,10 @@ class Lifecycle(Protocol):
 
     async def kill(self, container_id: str, signal: str) -> None:
         """Send a signal. Nothing happens when it does not run or does not exist."""
+        ...
+
+    async def update(self, container_id: str, limits: ResourceLimits) -> None:
+        """Change limits of a container, running or not; those that are zero stay. Raises NotFound, RuntimeFailure."""
         ...
 
     async def remove(self, container_id: str) -> None:

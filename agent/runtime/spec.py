@@ -47,6 +47,16 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceLimits:
+    """What of a container's resources can change while it runs. Zero: none, and in an update: as it is."""
+
+    cpu_shares: int = 0
+    cpu_quota: int = 0
+    cpu_period: int = 0
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Security:
     """What the container's processes may do. `user` is "uid", "uid:gid" or a name in the image; empty: the image's."""
 
@@ -141,6 +151,8 @@ class ContainerState:
     tty: bool = False
     #: Standard input ends with the first client that attaches to it.
     stdin_once: bool = False
+    #: As last set, at the start or by an update.
+    limits: ResourceLimits = ResourceLimits()
 
     @property
     def running(self) -> bool:

@@ -6,6 +6,7 @@ import tarfile
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import docker
 import pytest
@@ -14,7 +15,15 @@ from agent.runtime.docker import DockerRuntime
 from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeUnavailable
 from agent.runtime.fake import FakeRuntime
 from agent.runtime.protocol import ContainerRuntime
-from agent.runtime.spec import LABEL_KIND, ContainerSpec, LogOptions, RuntimeEvent, SandboxSpec
+from agent.runtime.spec import (
+    LABEL_KIND,
+    ContainerSpec,
+    LogOptions,
+    ResourceLimits,
+    Resources,
+    RuntimeEvent,
+    SandboxSpec,
+)
 
 DOCKER = "unix:///run/docker.sock"
 
@@ -195,3 +204,24 @@ async def test_an_engine_that_is_not_there_is_unavailable_and_found_later() -> N
         with pytest.raises(RuntimeUnavailable):
             async for _ in runtime.logs("0" * 64, LogOptions()):
                 pass
+
+
+async def test_limits_change_while_it_runs_and_what_is_not_named_stays(world: World) -> None:
+    runtime = world.runtime
+    sandbox = await runtime.create_sandbox(world.sandbox())
+    await runtime.start(sandbox)
+    spec = world.container(sandbox, "sleep", "1000")
+    resources = Resources(cpu_shares=102, cpu_quota=20_000, cpu_period=100_000, memory=64 << 20)
+    container = await runtime.create_container(replace(spec, resources=resources))
+    await runtime.start(container)
+    before = await runtime.inspect(container)
+    assert before is not None
+    assert before.limits == ResourceLimits(cpu_shares=102, cpu_quota=20_000, cpu_period=100_000, memory=64 << 20)
+    await runtime.update(container, ResourceLimits(memory=96 << 20))
+    await runtime.update(container, ResourceLimits(cpu_shares=204, cpu_quota=40_000, cpu_period=100_000))
+    after = await runtime.inspect(container)
+    assert after is not None
+    assert after.limits == ResourceLimits(cpu_shares=204, cpu_quota=40_000, cpu_period=100_000, memory=96 << 20)
+    assert (after.running, after.started_at, after.pid) == (True, before.started_at, before.pid)
+    with pytest.raises(NotFound):
+        await runtime.update("0" * 64, ResourceLimits(memory=96 << 20))
