@@ -1,11 +1,10 @@
 """Exchange: what is known of one request while it is answered. Made by `ApiServer`, found again in the request itself."""
 
-from random import getrandbits
-
 from aiohttp import web
 
 from master.api.audit.event import AuditEvent
 from master.api.flowcontrol.dispatcher import Seat
+from master.api.registry.metadata import random_uuid
 
 _AUDIT_ID = "Audit-Id"
 #: kube-apiserver takes a client's id up to this length.
@@ -20,7 +19,7 @@ class Exchange:
     def __init__(self, request: web.Request, *, long_running: bool) -> None:
         given = request.headers.get(_AUDIT_ID)
         fits = given and len(given) <= _LONGEST_ID and given.isascii() and given.isprintable()
-        self.audit_id: str = given if given and fits else _random_uuid()
+        self.audit_id: str = given if given and fits else random_uuid()
         self.long_running = long_running
         self.seat: Seat | None = None
         self.event: AuditEvent | None = None
@@ -36,12 +35,6 @@ class Exchange:
     def mark(self, response: web.StreamResponse) -> None:
         """Tell the client under which id its request is in the audit log."""
         response.headers[_AUDIT_ID] = self.audit_id
-
-
-def _random_uuid() -> str:
-    """A UUID of version 4. Nobody's secret: without the system call that uuid4 makes for each."""
-    text = f"{getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 _KEY = web.RequestKey("exchange", Exchange)
