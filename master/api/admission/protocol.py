@@ -5,9 +5,9 @@ is going to be stored and may only refuse it. Each module in `plugins` has `ORDE
 the factories `mutating` and `validating`, which make its plugin of an `AdmissionContext`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
@@ -15,6 +15,7 @@ from master.api.auth.rbac.index import RbacIndex
 from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
 from master.client.protocol import Json, ResourceRef
 
+T = TypeVar("T")
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
@@ -46,6 +47,21 @@ class ObjectReader(Protocol):
 
     async def read_all(self, group: str, plural: str, namespace: str = "") -> Sequence[Json]:
         """The newest known version of all objects of a namespace, or of all namespaces. The caller's own."""
+        ...
+
+
+class ObjectLookup(ObjectReader, Protocol):
+    """Reads what every write asks again: what is made of an object is kept until the object changes.
+
+    `make` is a function of its argument alone, the same one at each call. What it returns is shared: never changed by anybody.
+    """
+
+    async def lookup(self, group: str, plural: str, namespace: str, name: str, make: Callable[[Json], T]) -> T | None:
+        """What `make` makes of the newest known version, or None."""
+        ...
+
+    async def lookup_all(self, group: str, plural: str, namespace: str, make: Callable[[Json], T]) -> Sequence[T]:
+        """The same of all objects of a namespace, or of all namespaces."""
         ...
 
 
@@ -90,6 +106,6 @@ def _masters_only() -> Authorization:
 class AdmissionContext:
     """What plugins are made with. `authorization`: who else may do what; without roles that is system:masters alone."""
 
-    reader: ObjectReader
+    reader: ObjectLookup
     writer: ObjectWriter
     authorization: Authorization = field(default_factory=_masters_only)

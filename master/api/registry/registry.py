@@ -332,7 +332,7 @@ class Registry:
                     case deletion.Marked(obj=obj):
                         if options.dry_run:
                             return encode(obj)
-                        return encode((await self.storage.replace(kind, obj, expected=stored.revision)).obj)
+                        return (await self.storage.replace(kind, obj, expected=stored.revision)).encoded()
                     case deletion.Removed():
                         if not options.dry_run:
                             await self._writer.remove(kind, stored)

@@ -5,18 +5,21 @@ After a write it waits until the watch cache has it too, so that whoever was tol
 reading a cached object before a compare-and-set is never older than what any client was told).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from master.api.kinds.kind import Kind
+from master.api.registry.derived import Derived
 from master.client.errors import StatusError, already_exists, bad_request, conflict, gone, not_found
 from master.client.protocol import Json
 from master.store.cache import WatchCache
 from master.store.cached import CachedObject, cached
 from master.store.protocol import Compacted, Conflict, Store, StoreError, Unavailable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,21 @@ class Stored:
 
     obj: Json
     revision: int
+    #: What the watch cache has encoded of it already, in this kind's view; None: nothing.
+    raw: bytes | None = None
+
+    def encoded(self) -> bytes:
+        """Its JSON."""
+        return encode(self.obj) if self.raw is None else self.raw
 
 
 class Storage:
-    """The store as the verbs see it. Also the `ObjectReader` of admission."""
+    """The store as the verbs see it. Also the `ObjectLookup` of admission."""
 
     def __init__(self, store: Store, cache: WatchCache) -> None:
         self._store = store
         self.cache = cache
+        self._derived = Derived()
 
     async def read(self, group: str, plural: str, namespace: str, name: str) -> Json | None:
         """The object as the watch cache has it, or None."""
@@ -43,6 +53,16 @@ class Storage:
         """All objects of a namespace, or of all namespaces, as the watch cache has them."""
         found, _ = self.cache.list(_prefix(group, plural, namespace))
         return [decode(each.raw) for each in found]
+
+    async def lookup(self, group: str, plural: str, namespace: str, name: str, make: Callable[[Json], T]) -> T | None:
+        """What `make` makes of the object as the watch cache has it, or None. Shared."""
+        known = self.cache.get(_key(group, plural, namespace, name))
+        return None if known is None else self._derived.of(known, make)
+
+    async def lookup_all(self, group: str, plural: str, namespace: str, make: Callable[[Json], T]) -> Sequence[T]:
+        """The same of all objects of a namespace, or of all namespaces."""
+        found, _ = self.cache.list(_prefix(group, plural, namespace))
+        return [self._derived.of(each, make) for each in found]
 
     async def fetch(self, kind: Kind, namespace: str, name: str, *, fresh: bool = False) -> Stored:
         """The object in this kind's view; `fresh` asks the store itself. Raises StatusError 404."""
@@ -95,7 +115,10 @@ class Storage:
             raise translated(error) from error
         await self.cache.wait_for(revision)
         metadata["resourceVersion"] = str(revision)
-        return Stored(obj, revision)
+        shown = self.cache.get(key)
+        if shown is None or shown.revision != revision or kind.stored_as is not None or kind.conversion is not None:
+            return Stored(obj, revision)
+        return Stored(obj, revision, shown.raw)
 
 
 async def _in_view(kind: Kind, found: CachedObject) -> Stored:

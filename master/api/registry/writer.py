@@ -80,7 +80,7 @@ class Writer:
         await self._admitting.validate(request, obj, seen)
         for attempt in range(_NAME_ATTEMPTS):
             try:
-                return encode((await self._store_new(kind, obj, dry_run=options.dry_run)).obj)
+                return (await self._store_new(kind, obj, dry_run=options.dry_run)).encoded()
             except StatusError as error:
                 if not prefix or error.reason != "AlreadyExists" or attempt == _NAME_ATTEMPTS - 1:
                     raise
@@ -146,7 +146,8 @@ class Writer:
             await self.remove(kind, stored)
             return encode(strategy.view(kind, obj))
         written = await self._settled(kind, obj, reservation, expected=stored.revision)
-        return encode(strategy.view(kind, written.obj))
+        view = strategy.view(kind, written.obj)
+        return written.encoded() if view is written.obj else encode(view)
 
     async def remove(self, kind: Kind, stored: Stored) -> None:
         """Remove an object and what was allocated for it. Raises the store's Conflict."""

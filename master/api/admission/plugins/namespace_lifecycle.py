@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespacelifecycle
 """
 
-from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin, ObjectReader
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, MutatingPlugin, ObjectLookup
 from master.client.errors import StatusError, forbidden, not_found
 from master.client.protocol import Json
 
@@ -12,7 +12,7 @@ _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
 class NamespaceLifecycle:
-    def __init__(self, reader: ObjectReader) -> None:
+    def __init__(self, reader: ObjectLookup) -> None:
         self._reader = reader
 
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
@@ -23,10 +23,10 @@ class NamespaceLifecycle:
             return
         if request.operation != "CREATE" or not request.namespace or request.subresource:
             return
-        namespace = await self._reader.read("", "namespaces", "", request.namespace)
-        if namespace is None:
+        terminating = await self._reader.lookup("", "namespaces", "", request.namespace, _is_terminating)
+        if terminating is None:
             raise not_found("namespaces", "", request.namespace)
-        if namespace["metadata"].get("deletionTimestamp"):
+        if terminating:
             why = f"unable to create new content in namespace {request.namespace} because it is being terminated"
             error = forbidden(resource.plural, resource.group, request.name, why)
             cause = {
@@ -35,6 +35,10 @@ class NamespaceLifecycle:
                 "field": "metadata.namespace",
             }
             raise StatusError(error.code, error.reason, error.message, details={**(error.details or {}), "causes": [cause]})
+
+
+def _is_terminating(namespace: Json) -> bool:
+    return bool(namespace["metadata"].get("deletionTimestamp"))
 
 
 def mutating(context: AdmissionContext) -> MutatingPlugin:

@@ -4,13 +4,13 @@ Pods are refused; whoever makes workloads is warned of what their pods would vio
 told of the pods that it has. Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from master.api.admission.pod_security.evaluator import details, reasons, violations
 from master.api.admission.pod_security.policy import PREFIX, LevelVersion, Policy, policy_of
-from master.api.admission.protocol import AdmissionContext, AdmissionRequest, ObjectReader, ValidatingPlugin
+from master.api.admission.protocol import AdmissionContext, AdmissionRequest, ObjectLookup, ValidatingPlugin
 from master.api.audit.current import annotate
-from master.client.errors import forbidden, invalid
+from master.client.errors import Cause, forbidden, invalid
 from master.client.protocol import Json
 
 ORDER = 25
@@ -31,7 +31,7 @@ _MAX_PODS = 3000
 
 
 class PodSecurity:
-    def __init__(self, reader: ObjectReader) -> None:
+    def __init__(self, reader: ObjectLookup) -> None:
         self._reader = reader
 
     async def validate(self, request: AdmissionRequest, obj: Json) -> None:
@@ -50,8 +50,8 @@ class PodSecurity:
                 await self._validate_workload(request, _at(obj, steps))
 
     async def _policy(self, request: AdmissionRequest) -> Policy:
-        namespace = await self._reader.read("", "namespaces", "", request.namespace)
-        policy, causes = policy_of(((namespace or {}).get("metadata") or {}).get("labels"))
+        found = await self._reader.lookup("", "namespaces", "", request.namespace, _policy_of_namespace)
+        policy, causes = found or policy_of(None)
         if causes:
             annotate(PREFIX + "error", "Failed to parse policy: " + "; ".join(f"{c.field}: {c.message}" for c in causes))
         return policy
@@ -93,6 +93,10 @@ class PodSecurity:
         pods = await self._reader.read_all("", "pods", request.name)
         for warning in _warnings_of_pods(request.name, wanted, pods):
             request.warn(warning)
+
+
+def _policy_of_namespace(namespace: Json) -> tuple[Policy, Sequence[Cause]]:
+    return policy_of((namespace.get("metadata") or {}).get("labels"))
 
 
 def _audit(level: LevelVersion, metadata: Json, spec: Json) -> None:

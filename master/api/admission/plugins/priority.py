@@ -4,11 +4,13 @@ An update keeps both. Of PriorityClasses, only one may be the global default.
 Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 """
 
+from dataclasses import dataclass
+
 from master.api.admission.protocol import (
     AdmissionContext,
     AdmissionRequest,
     MutatingPlugin,
-    ObjectReader,
+    ObjectLookup,
     ValidatingPlugin,
 )
 from master.client.errors import forbidden
@@ -16,11 +18,23 @@ from master.client.protocol import Json
 
 ORDER = 30
 _GROUP, _PLURAL = "scheduling.k8s.io", "priorityclasses"
-_NO_CLASS: Json = {"metadata": {"name": ""}, "value": 0, "preemptionPolicy": "PreemptLowerPriority"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """What counts of a PriorityClass."""
+
+    name: str
+    value: int
+    preemption_policy: str | None
+    is_default: bool = False
+
+
+_NO_CLASS = _Class("", 0, "PreemptLowerPriority")
 
 
 class Priority:
-    def __init__(self, reader: ObjectReader) -> None:
+    def __init__(self, reader: ObjectLookup) -> None:
         self._reader = reader
 
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
@@ -34,7 +48,7 @@ class Priority:
                     spec[kept] = request.old["spec"][kept]
             return
         chosen = await self._class_of(spec, request.name)
-        priority, policy = chosen.get("value", 0), chosen.get("preemptionPolicy")
+        priority, policy = chosen.value, chosen.preemption_policy
         given, given_policy = spec.get("priority"), spec.get("preemptionPolicy")
         computed = (
             "must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name"
@@ -50,24 +64,24 @@ class Priority:
             raise forbidden("pods", "", request.name, why)
         spec["preemptionPolicy"] = policy
 
-    async def _class_of(self, spec: Json, pod: str) -> Json:
+    async def _class_of(self, spec: Json, pod: str) -> _Class:
         """The pod's class; what it names in `spec` when that was left to the default."""
         name = spec.get("priorityClassName") or ""
         if name:
-            found = await self._reader.read(_GROUP, _PLURAL, "", name)
+            found = await self._reader.lookup(_GROUP, _PLURAL, "", name, _class)
             if found is None:
                 raise forbidden("pods", "", pod, f"no PriorityClass with name {name} was found")
             return found
         default = await self._default()
         if default is None:
             return _NO_CLASS
-        spec["priorityClassName"] = default["metadata"]["name"]
+        spec["priorityClassName"] = default.name
         return default
 
-    async def _default(self) -> Json | None:
+    async def _default(self) -> _Class | None:
         """Of several, which only a race makes, the lowest."""
-        classes = [one for one in await self._reader.read_all(_GROUP, _PLURAL) if one.get("globalDefault")]
-        return min(classes, key=lambda one: one.get("value", 0), default=None)
+        classes = [one for one in await self._reader.lookup_all(_GROUP, _PLURAL, "", _class) if one.is_default]
+        return min(classes, key=lambda one: one.value, default=None)
 
     async def validate(self, request: AdmissionRequest, obj: Json) -> None:
         resource = request.resource
@@ -76,10 +90,14 @@ class Priority:
         if not obj.get("globalDefault"):
             return
         default = await self._default()
-        name = "" if default is None else default["metadata"]["name"]
+        name = "" if default is None else default.name
         if name and (request.operation == "CREATE" or name != request.name):
             why = f"PriorityClass {name} is already marked as default. Only one default can exist"
             raise forbidden(_PLURAL, _GROUP, request.name, why)
+
+
+def _class(obj: Json) -> _Class:
+    return _Class(obj["metadata"]["name"], obj.get("value", 0), obj.get("preemptionPolicy"), bool(obj.get("globalDefault")))
 
 
 def mutating(context: AdmissionContext) -> MutatingPlugin:

@@ -10,12 +10,13 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts
 import asyncio
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from master.api.admission.protocol import (
     AdmissionContext,
     AdmissionRequest,
     MutatingPlugin,
-    ObjectReader,
+    ObjectLookup,
     ValidatingPlugin,
 )
 from master.api.registry.metadata import generated_name
@@ -39,10 +40,21 @@ _CONTAINERS = (
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What counts of a ServiceAccount. `enforces`: its pods may use its secrets alone."""
+
+    name: str
+    automounts: bool | None
+    pull_secrets: tuple[str, ...]
+    secrets: frozenset[str]
+    enforces: bool
+
+
 class ServiceAccount:
     """Both phases."""
 
-    def __init__(self, reader: ObjectReader) -> None:
+    def __init__(self, reader: ObjectLookup) -> None:
         self._reader = reader
 
     async def admit(self, request: AdmissionRequest, obj: Json) -> None:
@@ -54,8 +66,8 @@ class ServiceAccount:
         account = await self._account(request, name)
         if _automounts(spec, account):
             mount_token(spec)
-        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
-            spec["imagePullSecrets"] = [{"name": secret.get("name", "")} for secret in account["imagePullSecrets"]]
+        if not spec.get("imagePullSecrets") and account.pull_secrets:
+            spec["imagePullSecrets"] = [{"name": name} for name in account.pull_secrets]
 
     async def validate(self, request: AdmissionRequest, obj: Json) -> None:
         spec = obj.get("spec") or {}
@@ -68,24 +80,24 @@ class ServiceAccount:
             why = _mirror_problem(spec)
         else:
             account = await self._account(request, spec.get("serviceAccountName") or "")
-            why = next(_unreferenced(spec, account), "") if _enforces(account) else ""
+            why = next(_unreferenced(spec, account), "") if account.enforces else ""
         if why:
             raise _refused(request, why)
 
     async def _validate_ephemeral(self, request: AdmissionRequest, spec: Json) -> None:
         account = await self._account(request, spec.get("serviceAccountName") or "")
-        if _enforces(account):
+        if account.enforces:
             added = {"ephemeralContainers": spec.get("ephemeralContainers")}
             if why := next(_unreferenced(added, account), ""):
                 raise _refused(request, why)
 
-    async def _account(self, request: AdmissionRequest, name: str) -> Json:
+    async def _account(self, request: AdmissionRequest, name: str) -> _Account:
         """Raises StatusError 403."""
         pause = random.uniform(_PAUSE_SECONDS, 2 * _PAUSE_SECONDS)
         for attempt in range(_ATTEMPTS if name == DEFAULT else 1):
             if attempt:
                 await asyncio.sleep(pause)
-            found = await self._reader.read("", "serviceaccounts", request.namespace, name)
+            found = await self._reader.lookup("", "serviceaccounts", request.namespace, name, _account)
             if found is not None:
                 return found
         raise _refused(
@@ -130,16 +142,23 @@ def _concerns(request: AdmissionRequest) -> bool:
     return _is_pod(request) and request.operation == "CREATE" and not request.subresource
 
 
-def _enforces(account: Json) -> bool:
-    return (account["metadata"].get("annotations") or {}).get(ENFORCE_MOUNTABLE) in _TRUE
+def _account(obj: Json) -> _Account:
+    metadata = obj["metadata"]
+    return _Account(
+        metadata["name"],
+        obj.get("automountServiceAccountToken"),
+        tuple(secret.get("name", "") for secret in obj.get("imagePullSecrets") or ()),
+        frozenset(secret.get("name", "") for secret in obj.get("secrets") or ()),
+        (metadata.get("annotations") or {}).get(ENFORCE_MOUNTABLE) in _TRUE,
+    )
 
 
 def _is_mirror(obj: Json) -> bool:
     return MIRROR in ((obj.get("metadata") or {}).get("annotations") or {})
 
 
-def _automounts(spec: Json, account: Json) -> bool:
-    for asked in (spec.get("automountServiceAccountToken"), account.get("automountServiceAccountToken")):
+def _automounts(spec: Json, account: _Account) -> bool:
+    for asked in (spec.get("automountServiceAccountToken"), account.automounts):
         if asked is not None:
             return bool(asked)
     return True
@@ -185,11 +204,10 @@ def _container_secrets(container: Json) -> Iterator[tuple[str, str]]:
             yield "envFrom", source["secretRef"].get("name", "")
 
 
-def _unreferenced(spec: Json, account: Json) -> Iterator[str]:
+def _unreferenced(spec: Json, account: _Account) -> Iterator[str]:
     """Each secret that the pod uses and the account does not list."""
-    name = account["metadata"]["name"]
-    mountable = {secret.get("name") for secret in account.get("secrets") or ()}
-    because = f"is not allowed because service account {name} does not reference that"
+    mountable = account.secrets
+    because = f"is not allowed because service account {account.name} does not reference that"
     for volume in spec.get("volumes") or ():
         secret = (volume.get("secret") or {}).get("secretName")
         if secret is not None and secret not in mountable:
@@ -199,9 +217,8 @@ def _unreferenced(spec: Json, account: Json) -> Iterator[str]:
             if secret not in mountable:
                 named = f"{what} {container.get('name', '')} with {how}"
                 yield f'{named} referencing secret.secretName="{secret}" {because} secret'
-    pullable = {secret.get("name") for secret in account.get("imagePullSecrets") or ()}
     for index, reference in enumerate(spec.get("imagePullSecrets") or ()):
-        if reference.get("name") not in pullable:
+        if reference.get("name") not in account.pull_secrets:
             yield f'imagePullSecrets[{index}].name="{reference.get("name")}" {because} imagePullSecret'
 
 

@@ -9,11 +9,12 @@ from master.api.admission.protocol import AdmissionRequest, Operation
 from master.api.registry.write_options import IN_PROCESS, WriteOptions
 from master.client.errors import conflict
 from master.client.protocol import ResourceRef
+from tests.unit.master.api.admission.lookups import Lookups
 
 Json = dict[str, Any]
 
 
-class Stored:
+class Stored(Lookups):
     """ObjectReader and ObjectWriter over objects by plural."""
 
     def __init__(self, **objects: Sequence[Json]) -> None:

@@ -9,13 +9,14 @@ from master.api.admission.chain import AdmissionChain
 from master.api.admission.protocol import AdmissionContext, AdmissionRequest, Operation
 from master.client.errors import StatusError
 from master.client.protocol import ResourceRef
+from tests.unit.master.api.admission.lookups import Lookups
 
 Json = dict[str, Any]
 PODS = ResourceRef("", "v1", "pods")
 NAMESPACES = ResourceRef("", "v1", "namespaces")
 
 
-class Objects:
+class Objects(Lookups):
     """An ObjectReader of what the test says is there; every namespace has its account `default`."""
 
     def __init__(self, *names: str, terminating: str = "") -> None:

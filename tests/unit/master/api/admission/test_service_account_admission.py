@@ -9,12 +9,13 @@ from master.api.admission.plugins.service_account import MOUNT_PATH, ServiceAcco
 from master.api.admission.protocol import AdmissionRequest
 from master.client.errors import StatusError
 from master.client.protocol import ResourceRef
+from tests.unit.master.api.admission.lookups import Lookups
 
 Json = dict[str, Any]
 REQUEST = AdmissionRequest("CREATE", ResourceRef("", "v1", "pods"), "Pod", "team", "p")
 
 
-class Accounts:
+class Accounts(Lookups):
     """An ObjectReader of accounts; `late`: how many looks it takes until they are there."""
 
     def __init__(self, late: int = 0, **accounts: Json) -> None:
