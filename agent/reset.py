@@ -7,7 +7,6 @@ itself keeps there. A running agent is refused: it would make everything again.
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from agent.proxy.kube_proxy import KubeProxy
 from agent.runtime.docker import DockerRuntime
 from agent.runtime.errors import RuntimeFailure
 from agent.settings import AgentSettings
-from agent.volumes.mounts import mounts_below, unmount
+from agent.volumes.tear_down import tear_down
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,10 +92,7 @@ def _remove_files(settings: AgentSettings, config: Path | None) -> None:
     try:
         for path in (checkpoint_path(settings), kubelet_path(settings)):
             # Nothing is deleted through a mount: what is mounted there belongs to somebody else.
-            for mounted in mounts_below(path.resolve()):
-                unmount(mounted)
-            if path.exists():
-                shutil.rmtree(path)
+            tear_down(path)
         if config is not None:
             for name in (*_JOINED, config.name):
                 (config.parent / name).unlink(missing_ok=True)

@@ -48,6 +48,12 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(one, text)
 
 
+def unknown_names(text: str, variables: Mapping[str, str]) -> list[str]:
+    """What `expand` would leave as it is written, sorted."""
+    names = (match.group(2) for match in _REFERENCE.finditer(text) if match.group(1) != "$")
+    return sorted({name for name in names if name is not None and name not in variables})
+
+
 def needs_pod_ip(container: Container) -> bool:
     """Whether it can be made only once the pod's address is known."""
     return any(

@@ -24,6 +24,7 @@ from agent.kubelet.services import PodServices
 from agent.kubelet.starter import PodIps, Starter, StartFailed
 from agent.runtime.errors import Conflict, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import ContainerState
+from agent.volumes.protocol import Prepared
 from agent.volumes.references import References
 
 _VOLUME_RETRY = 5.0
@@ -71,7 +72,7 @@ class Executor:
             except VolumesFailed:
                 return
 
-    async def _set_up_volumes(self, pod: Pod) -> dict[str, Path]:
+    async def _set_up_volumes(self, pod: Pod) -> dict[str, Prepared]:
         self.volumes_stale = False
         references = References(self._services.desired, identity(pod).namespace)
         try:
@@ -150,7 +151,7 @@ class Executor:
 
         await asyncio.to_thread(work)
 
-    async def _start_with_sandbox(self, pod: Pod, actions: PodActions, volumes: dict[str, Path]) -> dict[str, float]:
+    async def _start_with_sandbox(self, pod: Pod, actions: PodActions, volumes: dict[str, Prepared]) -> dict[str, float]:
         """The containers are created while the sandbox starts."""
         services = self._services
         if not spec_of(pod).hostNetwork:
@@ -174,7 +175,12 @@ class Executor:
         return await self._start_all(pod, actions.start, volumes, sandbox_id, None)
 
     async def _start_all(
-        self, pod: Pod, starts: tuple[Start, ...], volumes: dict[str, Path], sandbox_id: str, sandbox: ContainerState | None
+        self,
+        pod: Pod,
+        starts: tuple[Start, ...],
+        volumes: dict[str, Prepared],
+        sandbox_id: str,
+        sandbox: ContainerState | None,
     ) -> dict[str, float]:
         ready: asyncio.Future[ContainerState] = asyncio.get_running_loop().create_future()
         retries: dict[str, float] = {}
@@ -203,7 +209,7 @@ class Executor:
         return retries
 
     async def _create(
-        self, pod: Pod, start: Start, *, sandbox_id: str, volumes: dict[str, Path], pod_ips: PodIps
+        self, pod: Pod, start: Start, *, sandbox_id: str, volumes: dict[str, Prepared], pod_ips: PodIps
     ) -> str | StartFailed:
         try:
             return await self._starter.create(pod, start, sandbox_id=sandbox_id, volumes=volumes, pod_ips=pod_ips)

@@ -1,28 +1,40 @@
 """Sets up the volumes of one pod and names the mounts of its containers. Used by the pod worker.
 
-The blocking work of the volume types runs on threads. Nothing here is remembered: each call looks again.
+The blocking work of the volume types runs on threads of its own: a server of volumes that does not answer holds up other
+volumes at worst, and nothing else of the agent. Nothing here is remembered: each call looks again.
 """
 
 import asyncio
+import logging
+import posixpath
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
-from lightkube.models.core_v1 import Container, Pod, VolumeMount
+from lightkube.models.core_v1 import Container, Pod, Volume, VolumeMount
 
-from agent.kubelet.environment import InvalidContainer, expand
+from agent.kubelet.environment import InvalidContainer, expand, unknown_names
+from agent.kubelet.labels import identity
 from agent.kubelet.pod_directory import PodDirectory
-from agent.kubelet.pods import spec_of
+from agent.kubelet.pods import every_container, spec_of
 from agent.runtime.spec import Mount
-from agent.volumes.protocol import MountFailed, VolumeContext
+from agent.volumes.protocol import MountFailed, Prepared, VolumeContext, VolumeNotProcessed
 from agent.volumes.references import ObjectMissing, References
 from agent.volumes.registry import plugin_for
-from agent.volumes.subpath import prepare
+from agent.volumes.subpath import SubpathFailed, prepare
+
+log = logging.getLogger(__name__)
 
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+#: Volumes that are set up at once on this node.
+_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="volumes")
+
+T = TypeVar("T")
 
 
 class VolumesFailed(Exception):
-    """Volumes that could not be set up: the message of each by the volume's name."""
+    """Volumes that could not be set up: the message of each by the volume's name ("": what concerns several)."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("; ".join(problems.values()))
@@ -31,51 +43,117 @@ class VolumesFailed(Exception):
 
 async def set_up(
     pod: Pod, *, directory: PodDirectory, references: References, allocatable: Callable[[], Mapping[str, str]]
-) -> dict[str, Path]:
-    """Host paths by volume. Raises VolumesFailed; what could be set up is."""
-    volumes = spec_of(pod).volumes or []
+) -> dict[str, Prepared]:
+    """What is ready, by volume. Raises VolumesFailed; what could be set up is."""
+    volumes = _used(pod)
     if not volumes:
         return {}
     available = allocatable()
 
-    def work() -> tuple[dict[str, Path], dict[str, str]]:
-        paths, problems = {}, {}
+    def work() -> tuple[dict[str, Prepared], dict[str, str]]:
+        ready: dict[str, Prepared] = {}
+        problems: dict[str, str] = {}
+        unprocessed: dict[str, str] = {}
         for volume in volumes:
             try:
                 plugin = plugin_for(volume)
                 context = VolumeContext(pod, volume, directory.volume(volume, plugin), references, available)
-                paths[volume.name] = plugin.set_up(context)
+                ready[volume.name] = plugin.set_up(context)
+            except VolumeNotProcessed as error:
+                unprocessed[volume.name] = str(error)
             except (MountFailed, ObjectMissing, OSError) as error:
                 problems[volume.name] = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
-        return paths, problems
+        if unprocessed:
+            problems[""] = _unprocessed(problems, unprocessed)
+        return ready, problems
 
-    paths, problems = await asyncio.to_thread(work)
+    ready, problems = await _on_thread(work)
     if problems:
         raise VolumesFailed(problems)
-    return paths
+    return ready
+
+
+def _used(pod: Pod) -> list[Volume]:
+    """Only what a container mounts is set up, as kubelet does: nobody misses the rest."""
+    names = {mount.name for container in every_container(pod) for mount in container.volumeMounts or ()}
+    return [volume for volume in spec_of(pod).volumes or () if volume.name in names]
+
+
+def _unprocessed(problems: Mapping[str, str], unprocessed: Mapping[str, str]) -> str:
+    unmounted = " ".join(sorted({*problems, *unprocessed}))
+    return (
+        f"Unable to attach or mount volumes: unmounted volumes=[{unmounted}], unattached volumes=[], "
+        f"failed to process volumes=[{' '.join(sorted(unprocessed))}]: {'; '.join(unprocessed.values())}"
+    )
 
 
 async def mounts(
-    container: Container, paths: Mapping[str, Path], *, directory: PodDirectory, variables: Mapping[str, str]
+    pod: Pod,
+    container: Container,
+    volumes: Mapping[str, Prepared],
+    *,
+    directory: PodDirectory,
+    variables: Mapping[str, str],
 ) -> tuple[Mount, ...]:
     """The container's volume mounts. Raises InvalidContainer (a subPath that cannot be had, a volume that is not declared)."""
     found = []
     for index, mount in enumerate(container.volumeMounts or ()):
-        source = paths.get(mount.name)
-        if source is None:
-            raise InvalidContainer(f'volume "{mount.name}" is not declared')
-        subpath = expand(mount.subPathExpr, variables) if mount.subPathExpr else mount.subPath
+        volume = volumes.get(mount.name)
+        if volume is None:
+            raise InvalidContainer(f'cannot find volume "{mount.name}" to mount into container "{container.name}"')
+        source = volume.path
+        subpath = _subpath(mount, variables)
         if subpath:
             target = directory.subpath(mount.name, container.name, index)
             try:
-                source = await asyncio.to_thread(prepare, source, subpath, target)
-            except MountFailed as error:
-                raise InvalidContainer(
-                    f'failed to prepare subPath for volumeMount "{mount.name}" of container "{container.name}": {error}'
-                ) from error
-        found.append(Mount(str(source), _target(mount), bool(mount.readOnly), _PROPAGATION[mount.mountPropagation or "None"]))
+                source = await _on_thread(partial(prepare, source, subpath, target))
+            except SubpathFailed as error:
+                # Why, is for the operator: it could tell the pod's owner what there is on the host.
+                where = f'volumeMount "{mount.name}" of container "{container.name}"'
+                log.warning("a subPath was refused: %s", error, extra={"pod": identity(pod), "mount": where})
+                raise InvalidContainer(f"failed to prepare subPath for {where}") from error
+        _check_recursive(mount)
+        read_only = volume.read_only or bool(mount.readOnly)
+        found.append(Mount(str(source), target_path(mount.mountPath), read_only, _PROPAGATION[_propagation(mount)]))
     return tuple(found)
 
 
-def _target(mount: VolumeMount) -> str:
-    return mount.mountPath if mount.mountPath.startswith("/") else f"/{mount.mountPath}"
+def target_path(path: str) -> str:
+    """Absolute and without doubled or closing slashes: as the engine compares them."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _subpath(mount: VolumeMount, variables: Mapping[str, str]) -> str:
+    """Raises InvalidContainer."""
+    subpath = mount.subPath or ""
+    if mount.subPathExpr:
+        if missing := unknown_names(mount.subPathExpr, variables):
+            raise InvalidContainer(f"missing value for {', '.join(missing)}")
+        subpath = expand(mount.subPathExpr, variables)
+    if subpath.startswith("/"):
+        raise InvalidContainer(f"error SubPath `{subpath}` must not be an absolute path")
+    if ".." in subpath.split("/"):
+        raise InvalidContainer(f"unable to provision SubPath `{subpath}`: must not contain '..'")
+    return subpath
+
+
+def _propagation(mount: VolumeMount) -> str:
+    return mount.mountPropagation or "None"
+
+
+def _check_recursive(mount: VolumeMount) -> None:
+    """Not asked of the engine: Docker has it since 25.0 only. Raises InvalidContainer in kubelet's words."""
+    mode = mount.recursiveReadOnly or "Disabled"
+    if mode == "Disabled":
+        return
+    asked = f'failed to resolve recursive read-only mode: volume "{mount.name}" requested recursive read-only mode, but it is'
+    if not mount.readOnly:
+        raise InvalidContainer(f"{asked} not read-only")
+    if _propagation(mount) != "None":
+        raise InvalidContainer(f'{asked} incompatible with propagation "{_propagation(mount)}"')
+    if mode == "Enabled":
+        raise InvalidContainer(f"{asked} not supported by the runtime")
+
+
+async def _on_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)

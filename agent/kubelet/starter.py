@@ -33,6 +33,7 @@ from agent.kubelet.security import security
 from agent.kubelet.services import PodServices
 from agent.runtime.errors import Conflict, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import ContainerSpec, Mount
+from agent.volumes.protocol import Prepared
 from agent.volumes.references import ObjectMissing, References
 from proto.k8s.quantity import units
 
@@ -60,7 +61,9 @@ class Starter:
         self._services = services
         self._directory = directory
 
-    async def create(self, pod: Pod, start: Start, *, sandbox_id: str, volumes: Mapping[str, Path], pod_ips: PodIps) -> str:
+    async def create(
+        self, pod: Pod, start: Start, *, sandbox_id: str, volumes: Mapping[str, Prepared], pod_ips: PodIps
+    ) -> str:
         """The new container's id. pod_ips waits for the sandbox. Raises StartFailed, RuntimeUnavailable."""
         services, container = self._services, start.container
         references = References(services.desired, identity(pod).namespace)
@@ -134,7 +137,7 @@ class Starter:
         start: Start,
         *,
         sandbox_id: str,
-        volumes: Mapping[str, Path],
+        volumes: Mapping[str, Prepared],
         pod_ips: PodIps,
         references: References,
     ) -> ContainerSpec:
@@ -150,7 +153,7 @@ class Starter:
             node=node,
             pod_ips=await pod_ips() if needs_pod_ip(container) else (),
         )
-        volume_mounts = await mounts(container, volumes, directory=self._directory, variables=variables)
+        volume_mounts = await mounts(pod, container, volumes, directory=self._directory, variables=variables)
         message = self._directory.termination_message(container.name, start.restarts)
         await asyncio.to_thread(_touch, message)
         taken = {mount.target for mount in volume_mounts}

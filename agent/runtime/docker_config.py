@@ -62,7 +62,7 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
                 "Source": mount.source,
                 "Target": mount.target,
                 "ReadOnly": mount.read_only,
-                **_propagation(mount),
+                **_bind_options(mount),
             }
             for mount in spec.mounts
         ],
@@ -121,9 +121,15 @@ def update_config(limits: ResourceLimits) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value}
 
 
-def _propagation(mount: Mount) -> dict[str, Any]:
-    """rprivate is Docker's default too; said outright it is refused for a folder that holds the engine's own ("/")."""
-    return {} if mount.propagation == "rprivate" else {"BindOptions": {"Propagation": mount.propagation}}
+def _bind_options(mount: Mount) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if mount.propagation != "rprivate":
+        # rprivate is Docker's default too; said outright it is refused for a folder that holds the engine's own ("/").
+        options["Propagation"] = mount.propagation
+    if mount.read_only:
+        # Docker makes what is mounted below read-only as well since 25.0; Kubernetes only where recursiveReadOnly asks for it.
+        options["ReadOnlyNonRecursive"] = True
+    return {"BindOptions": options} if options else {}
 
 
 def _security(security: Security) -> dict[str, Any]:

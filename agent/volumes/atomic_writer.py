@@ -91,6 +91,9 @@ def _publish(directory: Path, files: Mapping[str, VolumeFile]) -> None:
     for name in wanted:
         link = directory / name
         if not link.is_symlink():
+            if link.is_dir():
+                # Made for a subPath before the key was there; whoever has it mounted keeps it.
+                link.rmdir()
             link.symlink_to(f"{_DATA}/{name}")
     for entry in directory.iterdir():
         if entry.is_symlink() and entry.name != _DATA and entry.name not in wanted:

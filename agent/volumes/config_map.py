@@ -1,9 +1,7 @@
 """A ConfigMap's keys as files. https://kubernetes.io/docs/concepts/storage/volumes/#configmap"""
 
-from pathlib import Path
-
 from agent.volumes.atomic_writer import write
-from agent.volumes.protocol import VolumeContext
+from agent.volumes.protocol import Prepared, VolumeContext
 from agent.volumes.sources import config_map_files
 
 
@@ -11,14 +9,14 @@ class ConfigMapVolume:
     source = "configMap"
     live = True
 
-    def set_up(self, context: VolumeContext) -> Path:
+    def set_up(self, context: VolumeContext) -> Prepared:
         asked = context.volume.configMap
         assert asked is not None
         files = config_map_files(
             context, asked.name or "", items=asked.items, mode=asked.defaultMode, optional=bool(asked.optional)
         )
         write(context.directory, files, group=context.fs_group)
-        return context.directory
+        return Prepared(context.directory, read_only=True)
 
 
 PLUGIN = ConfigMapVolume()

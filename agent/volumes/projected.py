@@ -3,11 +3,9 @@
 Service account tokens come from the master by themselves, and new ones before they end. clusterTrustBundle: MountFailed.
 """
 
-from pathlib import Path
-
 from agent.volumes.atomic_writer import VolumeFile, write
 from agent.volumes.memory_directory import memory_directory
-from agent.volumes.protocol import MountFailed, VolumeContext
+from agent.volumes.protocol import MountFailed, Prepared, VolumeContext
 from agent.volumes.sources import config_map_files, downward_files, secret_files, token_files
 
 
@@ -15,7 +13,7 @@ class ProjectedVolume:
     source = "projected"
     live = True
 
-    def set_up(self, context: VolumeContext) -> Path:
+    def set_up(self, context: VolumeContext) -> Prepared:
         asked = context.volume.projected
         assert asked is not None
         files: dict[str, VolumeFile] = {}
@@ -37,7 +35,7 @@ class ProjectedVolume:
                 raise MountFailed("the projected volume has a source that this node does not know")
         memory_directory(context.directory)
         write(context.directory, files, group=context.fs_group)
-        return context.directory
+        return Prepared(context.directory, read_only=True)
 
 
 PLUGIN = ProjectedVolume()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from lightkube.models.core_v1 import Pod, Volume
+from lightkube.models.core_v1 import PersistentVolumeSpec, Pod, Volume
 
 from agent.volumes.references import References
 
@@ -19,15 +19,36 @@ class MountFailed(Exception):
     """The volume cannot be set up now; the message follows `MountVolume.SetUp failed for volume "v" : `."""
 
 
+class VolumeNotProcessed(Exception):
+    """It is not even known what to set up: a claim that is not bound, a type without a plugin.
+
+    The message ends `Unable to attach or mount volumes: … failed to process volumes=[v]: `.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A volume that is ready: where on this host, and whether no container may write to it."""
+
+    path: Path
+    read_only: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeContext:
-    """One volume of one pod. `directory` is its own on this host (not yet made). allocatable: the node's, by resource."""
+    """One volume of one pod. `directory` is its own on this host (not yet made). allocatable: the node's, by resource.
+
+    persistent: the spec of the PersistentVolume that is behind a claim; `volume` then has what both kinds of source share.
+    read_only: asked for by the claim's use in the pod.
+    """
 
     pod: Pod
     volume: Volume
     directory: Path
     references: References
     allocatable: Mapping[str, str]
+    persistent: PersistentVolumeSpec | None = None
+    read_only: bool = False
 
     @property
     def fs_group(self) -> int | None:
@@ -35,13 +56,20 @@ class VolumeContext:
         assert spec is not None
         return spec.securityContext.fsGroup if spec.securityContext is not None else None
 
+    @property
+    def fs_group_change_policy(self) -> str:
+        """Always or OnRootMismatch."""
+        spec = self.pod.spec
+        assert spec is not None
+        return (spec.securityContext.fsGroupChangePolicy if spec.securityContext is not None else None) or "Always"
+
 
 class VolumePlugin(Protocol):
-    #: The field of core/v1 Volume that asks for this type.
+    #: The field of core/v1 Volume, or of PersistentVolumeSpec, that asks for this type.
     source: str
     #: Whether its content follows objects of the API and is set up again when they change.
     live: bool
 
-    def set_up(self, context: VolumeContext) -> Path:
-        """The host path to mount. Raises MountFailed, ObjectMissing."""
+    def set_up(self, context: VolumeContext) -> Prepared:
+        """Raises MountFailed, ObjectMissing, OSError."""
         ...

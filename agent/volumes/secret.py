@@ -1,10 +1,8 @@
 """A Secret's keys as files in memory. https://kubernetes.io/docs/concepts/storage/volumes/#secret"""
 
-from pathlib import Path
-
 from agent.volumes.atomic_writer import write
 from agent.volumes.memory_directory import memory_directory
-from agent.volumes.protocol import VolumeContext
+from agent.volumes.protocol import Prepared, VolumeContext
 from agent.volumes.sources import secret_files
 
 
@@ -12,7 +10,7 @@ class SecretVolume:
     source = "secret"
     live = True
 
-    def set_up(self, context: VolumeContext) -> Path:
+    def set_up(self, context: VolumeContext) -> Prepared:
         asked = context.volume.secret
         assert asked is not None
         files = secret_files(
@@ -20,7 +18,7 @@ class SecretVolume:
         )
         memory_directory(context.directory)
         write(context.directory, files, group=context.fs_group)
-        return context.directory
+        return Prepared(context.directory, read_only=True)
 
 
 PLUGIN = SecretVolume()

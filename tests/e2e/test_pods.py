@@ -343,7 +343,11 @@ async def test_what_cannot_start_says_why(kubectl: Kubectl) -> None:
             pod("no-map", sh("true", envFrom=[{"configMapRef": {"name": "absent"}}])),
             pod("no-root", sh("true", securityContext={"runAsNonRoot": True})),
             pod("no-command", sh("true", command=["/none"])),
-            pod("no-volume", sh("true"), volumes=[{"name": "v", "configMap": {"name": "absent"}}]),
+            pod(
+                "no-volume",
+                sh("true", volumeMounts=[{"name": "v", "mountPath": "/v"}]),
+                volumes=[{"name": "v", "configMap": {"name": "absent"}}],
+            ),
         )
     )
     found = await until_reason(kubectl, "no-pull", "ErrImageNeverPull")

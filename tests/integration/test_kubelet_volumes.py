@@ -14,7 +14,7 @@ from agent.volumes.mounts import is_mount
 from agent.volumes.protocol import MountFailed, VolumeContext
 from agent.volumes.references import References
 from agent.volumes.registry import plugin_for, plugins
-from agent.volumes.subpath import prepare
+from agent.volumes.subpath import SubpathFailed, prepare
 from agent.volumes.tear_down import tear_down
 from tests.unit.agent.kubelet.pod_world import pod
 
@@ -45,7 +45,7 @@ def test_a_subpath_cannot_leave_its_volume(tmp_path: Path, subpath: str) -> None
     volume.mkdir()
     (outside / "deeper").mkdir(parents=True)
     (volume / "link").symlink_to(outside)
-    with pytest.raises(MountFailed):
+    with pytest.raises(SubpathFailed):
         prepare(volume, subpath, tmp_path / "mounted")
     assert not (tmp_path / "mounted").exists()
 
@@ -74,7 +74,9 @@ def test_items_modes_and_missing_keys_of_a_config_map(tmp_path: Path) -> None:
     desired = DesiredState()
     desired.config_maps["default", "c"] = msgspec.convert({"data": {"k": "v", "other": "o"}}, ConfigMap)
     asked = context(tmp_path, {"configMap": {"name": "c", "items": [{"key": "k", "path": "p/q", "mode": 0o400}]}}, desired)
-    path = plugin_for(asked.volume).set_up(asked)
+    prepared = plugin_for(asked.volume).set_up(asked)
+    path = prepared.path
+    assert prepared.read_only
     assert (path / "p/q").read_text() == "v"
     assert (path / "p/q").stat().st_mode & 0o777 == 0o400
     assert not (path / "other").exists()
