@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.desired import Change, DesiredState
+from agent.kubelet.image_gc import ImageGC
 from agent.kubelet.images import ImageManager
 from agent.kubelet.labels import identity
 from agent.kubelet.network import PodNetwork
@@ -21,6 +22,7 @@ from agent.kubelet.orphans import Orphans
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
 from agent.kubelet.pod_worker import PodWorker
+from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
 from agent.kubelet.streams import PodStreams
@@ -74,7 +76,9 @@ class Kubelet:
         self._node = NodeDescriber(name=node_name, addresses=node_addresses, labels=labels, root=root, settings=settings)
         self._pleg = Pleg(runtime=runtime, on_change=self._containers_changed, relist_period=settings.relist_period)
         self._probes = ProbeManager(streams=runtime)
-        self._images = ImageManager(runtime=runtime, recorder=recorder)
+        pulled = PulledImages(root / "image_manager" / "pulled")
+        self._images = ImageManager(runtime=runtime, recorder=recorder, pulled=pulled, settings=settings)
+        self._image_gc = ImageGC(runtime=runtime, pulled=pulled, reporter=reporter, settings=settings)
         self._orphans = Orphans(runtime=runtime, pleg=self._pleg, root=root)
         self._services = PodServices(
             runtime=runtime,
@@ -108,6 +112,7 @@ class Kubelet:
             group.create_task(self._pleg.run(), name="pleg")
             group.create_task(self._report_node(), name="node status")
             group.create_task(self._end_orphans(), name="orphans")
+            group.create_task(self._image_gc.run(), name="image garbage collection")
 
     def server_listens(self, port: int) -> None:
         """Where the node's own server is: what nodes/proxy reaches."""

@@ -1,7 +1,7 @@
-"""Images on Docker: look up, list, pull, import. Part of DockerRuntime."""
+"""Images on Docker: look up, list, pull, import, remove. Part of DockerRuntime."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -9,8 +9,20 @@ import docker
 import msgspec
 
 from agent.runtime.docker_part import DockerPart
-from agent.runtime.errors import NotFound, RuntimeFailure, RuntimeUnavailable
+from agent.runtime.errors import NotFound, RegistryUnavailable, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import Image, RegistryCredentials
+
+#: What a registry answers when it or what is before it is not there now.
+_UNAVAILABLE = (502, 503, 504)
+
+
+class _ErrorDetail(msgspec.Struct):
+    code: int = 0
+
+
+class _Progress(msgspec.Struct):
+    error: str = ""
+    errorDetail: _ErrorDetail = msgspec.field(default_factory=_ErrorDetail)
 
 
 class DockerImages(DockerPart):
@@ -42,21 +54,33 @@ class DockerImages(DockerPart):
             for one in found
         ]
 
-    async def pull(self, reference: str, credentials: RegistryCredentials | None) -> None:
-        """Streams the engine's progress on the loop, so that a pull holds no thread and ends when it is cancelled."""
+    async def pull(self, reference: str, credentials: RegistryCredentials | None) -> AsyncGenerator[None, None]:
+        """Streams the engine's progress on the loop, so that a pull holds no thread and ends when it is closed."""
         connection = await self._engine.open(
             "POST", f"/images/create?fromImage={quote(_tagged(reference), safe='')}", headers=_auth(credentials)
         )
         try:
             # The engine answers 200 and tells a failure as the last line of its progress.
             while line := await connection.reader.readline():
-                problem = msgspec.json.decode(line).get("error")
-                if problem:
-                    raise RuntimeFailure(problem)
+                step = msgspec.json.decode(line, type=_Progress)
+                if step.error:
+                    unavailable = step.errorDetail.code in _UNAVAILABLE
+                    raise (RegistryUnavailable if unavailable else RuntimeFailure)(step.error)
+                yield
         except (OSError, ValueError, msgspec.DecodeError) as error:
             raise RuntimeUnavailable(f"the container engine broke off a pull: {error}") from error
         finally:
             connection.close()
+
+    async def images_in_use(self) -> frozenset[str]:
+        found: list[dict[str, Any]] = await self._engine.quick(lambda client: client.containers(all=True))
+        return frozenset(str(one["ImageID"]) for one in found)
+
+    async def remove_image(self, reference: str) -> None:
+        try:
+            await self._engine.work(lambda client: client.remove_image(reference, noprune=True))
+        except NotFound:
+            return
 
     async def import_image(self, reference: str, tar: bytes, command: Sequence[str]) -> None:
         repository, _, tag = reference.rpartition(":")

@@ -17,5 +17,9 @@ class ImageNotFound(NotFound):
     """The image is not on this host, or the registry does not have it."""
 
 
+class RegistryUnavailable(RuntimeFailure):
+    """The registry of an image is not there now, by its own word."""
+
+
 class Conflict(RuntimeFailure):
     """A name is in use, or the object's state forbids the request (a container that does not run)."""

@@ -6,7 +6,7 @@ not end by anything but SIGKILL. Streams are those of a program that prints its 
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -70,6 +70,8 @@ class FakeRuntime:
         self.containers: dict[str, ContainerState] = {}
         self.ignores: set[str] = set()
         self.exec_code = 0
+        #: What can be pulled.
+        self.registry: set[str] = set()
         #: Every start that was made: container names in order.
         self.starts: list[str] = []
         self._images = {reference: _image(reference) for reference in images}
@@ -172,8 +174,22 @@ class FakeRuntime:
     async def image(self, reference: str) -> Image | None:
         return self._images.get(reference) or next((one for one in self._images.values() if one.id == reference), None)
 
-    async def pull(self, reference: str, credentials: RegistryCredentials | None) -> None:
-        raise ImageNotFound(f"manifest for {reference} not found")
+    async def pull(self, reference: str, credentials: RegistryCredentials | None) -> AsyncGenerator[None, None]:
+        if reference not in self.registry:
+            raise ImageNotFound(f"manifest for {reference} not found")
+        yield
+        self._images[reference] = _image(reference)
+
+    async def images_in_use(self) -> frozenset[str]:
+        return frozenset(state.image_id for state in self.containers.values())
+
+    async def remove_image(self, reference: str) -> None:
+        image = await self.image(reference)
+        if image is None:
+            return
+        if image.id in await self.images_in_use():
+            raise Conflict(f"conflict: unable to remove {reference}: a container uses it")
+        self._images = {name: one for name, one in self._images.items() if one.id != image.id}
 
     async def images(self) -> list[Image]:
         return list(self._images.values())

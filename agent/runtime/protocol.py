@@ -5,7 +5,7 @@ tests/contract/test_runtime.py. Every method may raise RuntimeUnavailable and is
 A cancelled call never leaves the engine working behind the caller's back: it ends first, then CancelledError is raised.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from agent.runtime.spec import (
@@ -72,14 +72,32 @@ class Images(Protocol):
         """The image if it is on this host."""
         ...
 
-    async def pull(self, reference: str, credentials: RegistryCredentials | None) -> None:
-        """Raises ImageNotFound, RuntimeFailure with the registry's words."""
+    def pull(self, reference: str, credentials: RegistryCredentials | None) -> AsyncGenerator[None, None]:
+        """Ends when the image is here; a step for each sign of progress. Closing it ends the pull.
+
+        Raises RegistryUnavailable, ImageNotFound, RuntimeFailure with the registry's words.
+        """
         ...
 
     async def images(self) -> list[Image]: ...
 
     async def import_image(self, reference: str, tar: bytes, command: Sequence[str]) -> None:
         """Make an image of one layer from a tar archive."""
+        ...
+
+
+class ImageRemoval(Protocol):
+    """What garbage collection needs beside Images. Images belong to everyone on the host, so it sees everyone's use."""
+
+    async def images_in_use(self) -> frozenset[str]:
+        """Ids of the images of all containers on the engine, anyone's, in any state."""
+        ...
+
+    async def remove_image(self, reference: str) -> None:
+        """Take a name (or an id) away; with the last one goes the image. Nothing happens when it does not exist.
+
+        Raises Conflict while a container or another image stands on it.
+        """
         ...
 
 
@@ -139,5 +157,5 @@ class Networks(Protocol):
         ...
 
 
-class ContainerRuntime(Lifecycle, Inspection, Images, Streams, Networks, Protocol):
+class ContainerRuntime(Lifecycle, Inspection, Images, ImageRemoval, Streams, Networks, Protocol):
     """All of it."""

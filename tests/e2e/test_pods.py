@@ -354,7 +354,8 @@ async def test_what_cannot_start_says_why(kubectl: Kubectl) -> None:
     assert found["message"] == 'Container image "wherry-test/none:1" is not present with pull policy of Never'
     found = await until_reason(kubectl, "no-name", "InvalidImageName")
     assert found["message"] == (
-        'Failed to apply default image tag "Bad//Name": couldn\'t parse image name "Bad//Name": invalid reference format'
+        'Failed to apply default image tag "Bad//Name": couldn\'t parse image name "Bad//Name": '
+        "invalid reference format: repository name (/Name) must be lowercase"
     )
     found = await until_reason(kubectl, "no-map", "CreateContainerConfigError")
     assert found["message"] == 'configmap "absent" not found'

@@ -50,19 +50,25 @@ def archive(image: str, layer: bytes, *, entrypoint: list[str] | None = None, co
     return _layer({config_name: config, "layer.tar": layer, "manifest.json": manifest}, {}, ())
 
 
-@functools.cache
-def busybox_archive(image: str = BUSYBOX_IMAGE) -> bytes:
-    """Busybox with its applets; runs `sh` by default. Give another `image` name for a second version of it."""
+def busybox_layer(files: dict[str, bytes]) -> bytes:
+    """A root file system of busybox with its applets, and further files."""
     applets = subprocess.run([str(_BUSYBOX), "--list"], check=True, capture_output=True, text=True).stdout.split()
-    layer = _layer(
+    return _layer(
         {
             "bin/busybox": _BUSYBOX.read_bytes(),
             "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
             "etc/group": b"root:x:0:\nnobody:x:65534:\n",
+            **files,
         },
         {f"bin/{applet}": "bin/busybox" for applet in applets if applet != "busybox"},
         ("bin", "etc", "root", "tmp"),
     )
+
+
+@functools.cache
+def busybox_archive(image: str = BUSYBOX_IMAGE) -> bytes:
+    """Busybox with its applets; runs `sh` by default. Give another `image` name for a second version of it."""
+    layer = busybox_layer({})
     return archive(image, layer, command=["sh"])
 
 

@@ -87,7 +87,7 @@ class Node:
         self.reports = Reports()
         self.orphans_may_go = False
         #: Of KubeletSettings, from the next start on.
-        self.settings: dict[str, str] = {}
+        self.settings: dict[str, Any] = {}
         self.kubelet: Kubelet
         self._task: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup
@@ -103,7 +103,7 @@ class Node:
             network=self.network,
             orphans_may_go=lambda: self.orphans_may_go,
             labels={},
-            settings=KubeletSettings(**{"sandbox_image": f"{self.mark}-pause:1", **self.settings}),  # type: ignore[arg-type]
+            settings=KubeletSettings(**{"sandbox_image": f"{self.mark}-pause:1", "docker_config": "", **self.settings}),
         )
         self._task = self._group.create_task(self.kubelet.run())
 
@@ -134,8 +134,8 @@ class Node:
         self.desired.config_maps[("default", name)] = msgspec.convert(manifest, ConfigMap)
         self.desired.tell(Change("configmaps", "default", name))
 
-    def secret(self, name: str, data: dict[str, str]) -> None:
-        manifest = {"metadata": {"name": name, "namespace": "default"}, "data": data}
+    def secret(self, name: str, data: dict[str, str], *, type_: str = "Opaque") -> None:
+        manifest = {"metadata": {"name": name, "namespace": "default"}, "type": type_, "data": data}
         self.desired.secrets[("default", name)] = msgspec.convert(manifest, Secret)
         self.desired.tell(Change("secrets", "default", name))
 

@@ -1,0 +1,68 @@
+"""Pulls images, some at a time, and gives up on those that do not get on. Used by `agent.kubelet.images`.
+
+A registry that hangs must not keep others' images away: a pull that hears nothing for some seconds gives its turn to the next
+and goes on beside it; one that hears nothing for `progress_deadline` seconds ends. There are never more than pods that start.
+https://kubernetes.io/docs/concepts/containers/images/#serial-and-parallel-image-pulls
+"""
+
+import asyncio
+from contextlib import aclosing
+
+from agent.runtime.errors import RuntimeFailure
+from agent.runtime.protocol import Images
+from agent.runtime.spec import RegistryCredentials
+
+#: Seconds without a sign after which a pull counts as one that hangs.
+STALLED = 5.0
+
+
+class ImagePuller:
+    """concurrent: how many pulls may get on at once. progress_deadline: seconds."""
+
+    def __init__(self, *, runtime: Images, concurrent: int, progress_deadline: float) -> None:
+        self._runtime = runtime
+        self._turns = asyncio.Semaphore(concurrent)
+        self._progress_deadline = progress_deadline
+
+    def turn(self) -> "Turn":
+        """A turn to pull; an async context manager that waits for it."""
+        return Turn(self._turns)
+
+    async def pull(self, reference: str, credentials: RegistryCredentials | None, turn: "Turn") -> None:
+        """Raises RuntimeFailure with the registry's or the engine's words."""
+        loop, deadline = asyncio.get_running_loop(), self._progress_deadline
+        stalled = loop.call_later(STALLED, turn.give_up)
+        try:
+            async with asyncio.timeout(deadline) as limit, aclosing(self._runtime.pull(reference, credentials)) as progress:
+                async for _ in progress:
+                    limit.reschedule(loop.time() + deadline)
+                    stalled.cancel()
+                    stalled = loop.call_later(STALLED, turn.give_up)
+        except TimeoutError as error:
+            raise RuntimeFailure(f'pulling image "{reference}" was given up: no progress for {deadline:g}s') from error
+        finally:
+            stalled.cancel()
+
+
+class Turn:
+    """One of the bounded number; given back once, at the latest when the block is left."""
+
+    def __init__(self, turns: asyncio.Semaphore) -> None:
+        self._turns = turns
+        self._held = False
+        #: Whether others had theirs first.
+        self.waited = False
+
+    async def __aenter__(self) -> "Turn":
+        self.waited = self._turns.locked()
+        await self._turns.acquire()
+        self._held = True
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.give_up()
+
+    def give_up(self) -> None:
+        if self._held:
+            self._held = False
+            self._turns.release()
