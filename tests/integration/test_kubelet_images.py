@@ -19,12 +19,6 @@ STAYS = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait; done"
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    async with kubelet_node(tmp_path / "kubelet") as made:
-        yield made
-
-
-@pytest.fixture
 def engine() -> Iterator[docker.APIClient]:
     """The engine, rid afterwards of every image of this file's registries."""
     client = docker.APIClient(DOCKER, version="auto")
@@ -39,6 +33,12 @@ def engine() -> Iterator[docker.APIClient]:
                 with suppress(docker.errors.NotFound):
                     client.remove_image(name, force=True)
         client.close()
+
+
+@pytest.fixture
+async def node(tmp_path: Path, engine: docker.APIClient) -> AsyncIterator[Node]:
+    async with kubelet_node(tmp_path / "kubelet") as made:
+        yield made
 
 
 @asynccontextmanager
