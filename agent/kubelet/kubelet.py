@@ -25,12 +25,14 @@ from agent.kubelet.pod_worker import PodWorker
 from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
+from agent.kubelet.stats_targets import StatsTargets
 from agent.kubelet.streams import PodStreams
 from agent.probes.manager import ProbeManager
 from agent.reporter import Reporter
 from agent.runtime.errors import RuntimeFailure
 from agent.runtime.protocol import ContainerRuntime
 from agent.settings.kubelet import KubeletSettings
+from agent.stats.collector import Stats
 from proto.messages import StreamOpen
 from proto.stream import Stream
 
@@ -80,6 +82,15 @@ class Kubelet:
         self._images = ImageManager(runtime=runtime, recorder=recorder, pulled=pulled, settings=settings)
         self._image_gc = ImageGC(runtime=runtime, pulled=pulled, reporter=reporter, settings=settings)
         self._orphans = Orphans(runtime=runtime, pleg=self._pleg, root=root)
+        #: What pods and the node use, read when somebody asks.
+        self.stats = Stats(
+            StatsTargets(
+                pleg=self._pleg,
+                root=root,
+                pod_of=lambda uid: self._workers[uid].pod if uid in self._workers else None,
+                engine_root=lambda: self._node.engine.root if self._node.engine is not None else "",
+            )
+        )
         self._services = PodServices(
             runtime=runtime,
             pleg=self._pleg,

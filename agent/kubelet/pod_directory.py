@@ -30,8 +30,12 @@ class PodDirectory:
     def resolver(self) -> Path:
         return self.path / "resolv.conf"
 
+    @property
+    def volumes(self) -> Path:
+        return self.path / "volumes"
+
     def volume(self, volume: Volume, plugin: VolumePlugin) -> Path:
-        return self.path / "volumes" / f"kubernetes.io~{plugin.source.lower()}" / volume.name
+        return self.volumes / f"kubernetes.io~{plugin.source.lower()}" / volume.name
 
     def subpath(self, volume: str, container: str, index: int) -> Path:
         return self.path / "volume-subpaths" / volume / container / str(index)
