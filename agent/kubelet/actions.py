@@ -82,6 +82,8 @@ class _Plan:
     pod: Pod
     observed: PodObservation
     now: datetime
+    restarts: Set[str]
+    forgiven: Set[str]
     start: list[Start] = field(default_factory=list)
     kill: list[Kill] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -96,7 +98,7 @@ class _Plan:
             self.start.append(Start(container, restart_count(last) + 1, 0.0))
         else:
             pause = back_off(last)
-            if pause.until > self.now:
+            if pause.until > self.now and container.name not in self.forgiven:
                 self.waiting.append(Waiting(container, last, pause.delay, pause.until))
             else:
                 self.start.append(Start(container, restart_count(last) + 1, pause.following))
@@ -109,17 +111,20 @@ def compute_pod_actions(
     now: datetime,
     verdicts: Mapping[str, Verdict] = {},
     started: Set[str] = frozenset(),
+    restarts: Set[str] = frozenset(),
+    forgiven: Set[str] = frozenset(),
     over: bool = False,
 ) -> PodActions:
     """verdicts: by container id, the probe that failed it. started: ids whose startup probe passed and postStart hook ran.
 
+    restarts: ids whose resize needs a restart. forgiven: names whose back-off is waived.
     over: the pod has ended for good (its phase was Succeeded or Failed, or its deadline passed): only end what runs.
     """
     sandbox = observed.sandbox
     remove = _leftovers(pod, observed, sandbox)
     if over or _finished(pod, observed):
         return PodActions(kill_pod=bool(observed.running() or observed.sandboxes), remove=remove)
-    plan = _Plan(pod, observed, now)
+    plan = _Plan(pod, observed, now, restarts, forgiven)
     if sandbox is None:
         attempt = sandbox_attempt(observed.sandboxes[0]) + 1 if observed.sandboxes else _attempt_without_sandbox(observed)
         inits = init_containers(pod)
@@ -225,6 +230,9 @@ def _container(plan: _Plan, container: Container, sandbox: ContainerState, verdi
         message = f"Container {container.name} failed {verdict} probe"
         # The next instance waits for the next look: the kill changes what is seen, and its back-off counts from its end.
         plan.kill.append(Kill(last, f"{message}, will be restarted" if again else message, verdict))
+    elif last.id in plan.restarts:
+        plan.kill.append(Kill(last, f"Container {container.name} resize requires restart"))
+        plan.begin(container)
 
 
 def _to_be_run(pod: Pod, last: ContainerState | None) -> bool:

@@ -12,6 +12,8 @@ from typing import Any
 from lightkube.models.core_v1 import Container
 
 from agent.kubelet.labels import restart_count
+from agent.kubelet.record import Amounts
+from agent.kubelet.resize import shown
 from agent.runtime.spec import ContainerState
 from proto.k8s.time import format_time
 
@@ -31,6 +33,7 @@ class ContainerFacts:
     """What a status shows beyond the runtime's view.
 
     messages: termination messages by container id. image_names: the reference and pullable id of an image by its id.
+    allocated, actuated: as in the pod's record.
     """
 
     waiting: Mapping[str, WaitReason] = field(default_factory=dict)
@@ -38,6 +41,8 @@ class ContainerFacts:
     started: frozenset[str] = frozenset()
     messages: Mapping[str, str] = field(default_factory=dict)
     image_id: Callable[[str], str] = lambda image_id: f"docker://{image_id}" if image_id else ""
+    allocated: Mapping[str, Amounts] = field(default_factory=dict)
+    actuated: Mapping[str, Amounts] = field(default_factory=dict)
 
 
 def timestamp(moment: datetime | None) -> str | None:
@@ -89,6 +94,10 @@ def container_status(
     }
     if newest is not None:
         status["containerID"] = f"docker://{newest.id}"
+        given = facts.allocated.get(container.name)
+        status["resources"] = shown(container, facts.actuated.get(container.name, given) if running else given)
+        if requests := shown(container, given).get("requests"):
+            status["allocatedResources"] = requests
     return status
 
 

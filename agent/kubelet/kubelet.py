@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.desired import Change, DesiredState
+from agent.kubelet.allocation import Allocations
 from agent.kubelet.image_gc import ImageGC
 from agent.kubelet.images import ImageManager
 from agent.kubelet.labels import identity
@@ -94,6 +95,7 @@ class Kubelet:
         self._services = PodServices(
             runtime=runtime,
             pleg=self._pleg,
+            allocations=Allocations(lambda: self._node.facts().allocatable),
             probes=self._probes,
             images=self._images,
             pause=PauseImage(runtime=runtime, reference=settings.sandbox_image, binary=Path(settings.sandbox_binary)),

@@ -30,7 +30,7 @@ Json = dict[str, Any]
 class PodFacts:
     """What a status shows beyond manifest and runtime. ended: every container is to stay ended (deleted, deadline).
 
-    phase, reason, message: set once the pod has ended for good.
+    phase, reason, message: set once the pod has ended for good. more_conditions: beside those that every pod has.
     """
 
     start_time: datetime
@@ -38,6 +38,7 @@ class PodFacts:
     pod_ips: tuple[str, ...]
     containers: ContainerFacts
     conditions: Mapping[str, ConditionRecord] = field(default_factory=dict)
+    more_conditions: tuple[Json, ...] = ()
     ended: bool = False
     phase: str = ""
     reason: str = ""
@@ -71,7 +72,10 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
         for container in containers(pod)
     ]
     phase = facts.phase or _phase(pod, init_statuses, statuses, initialized=initialized, ended=facts.ended)
-    conditions = _conditions(pod, observed, init_statuses, statuses, phase=phase, initialized=initialized)
+    conditions = [
+        *_conditions(pod, observed, init_statuses, statuses, phase=phase, initialized=initialized),
+        *facts.more_conditions,
+    ]
     status_json: Json = {
         "phase": phase,
         "conditions": [_timed(condition, facts.conditions, now) for condition in conditions],

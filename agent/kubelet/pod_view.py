@@ -21,7 +21,7 @@ from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_status import PodFacts, pod_status
 from agent.kubelet.pods import all_containers, every_container, init_containers, is_sidecar, named_ports, spec_of
-from agent.kubelet.record import ConditionRecord, PodRecord, load, save
+from agent.kubelet.record import Amounts, ConditionRecord, PodRecord, load, save
 from agent.kubelet.services import PodServices
 from agent.kubelet.termination_message import termination_message
 from agent.probes.manager import Probed, ProbeKind
@@ -43,6 +43,10 @@ class PodView:
         self._waiting: dict[str, WaitReason] = {}
         self._told_ended: dict[str, str] = {}
         self._messages: dict[str, str] = {}
+        #: Of a resize that waits or goes on; see agent.kubelet.resizer.
+        self.resize_conditions: list[Json] = []
+        #: Containers whose next start does not wait, whatever their last ones did: they were given other resources.
+        self.forgiven: set[str] = set()
         self._pod: Pod | None = None
 
     async def load(self, pod: Pod) -> None:
@@ -92,6 +96,10 @@ class PodView:
         assert self.record.ending_since is not None
         return max(0.0, (now - self.record.ending_since).total_seconds())
 
+    def resized(self, *, allocated: dict[str, Amounts], actuated: dict[str, Amounts] | None = None) -> None:
+        """What the containers have been given, and with a resize under way what they had before it."""
+        self._change(allocated=allocated, actuated=self.record.actuated if actuated is None else actuated)
+
     def wait(self, name: str, why: WaitReason, *, ended: str = "") -> bool:
         """A container waits. True when this was not known; `ended`: since this instance's end."""
         fresh = self._waiting.get(name) != why or self._told_ended.get(name) != ended
@@ -104,6 +112,7 @@ class PodView:
     def go_on(self, name: str) -> None:
         """A container waits no more."""
         self._waiting.pop(name, None)
+        self.forgiven.discard(name)
 
     def verdicts(self, observed: PodObservation) -> dict[str, Verdict]:
         found: dict[str, Verdict] = {}
@@ -181,8 +190,11 @@ class PodView:
                 started=started,
                 messages=self._messages,
                 image_id=self._services.images.image_id,
+                allocated=self.record.allocated or {},
+                actuated=self.record.actuated,
             ),
             conditions=self.record.conditions,
+            more_conditions=() if deleting or self.over else tuple(self.resize_conditions),
             ended=(deleting or self.over) and not running,
             phase=self.record.phase,
             reason=self.record.reason,
@@ -198,11 +210,11 @@ class PodView:
     def _remember(
         self, status: Json, *, ready: frozenset[str], started: frozenset[str], ips: tuple[str, ...], now: datetime
     ) -> None:
-        conditions = dict(self.record.conditions)
+        conditions = {}
         for condition in status["conditions"]:
-            before = conditions.get(condition["type"])
-            if before is None or before.status != condition["status"]:
-                conditions[condition["type"]] = ConditionRecord(condition["status"], now)
+            type_, state = condition["type"], condition["status"]
+            before = self.record.conditions.get(type_)
+            conditions[type_] = before if before is not None and before.status == state else ConditionRecord(state, now)
         self._change(conditions=conditions, ready=ready, started=started, pod_ips=ips)
 
     def _change(self, **fields: Any) -> None:

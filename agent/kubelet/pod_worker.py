@@ -34,6 +34,7 @@ from agent.kubelet.labels import identity
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_view import PodView
 from agent.kubelet.pods import deletion_time, grace_period, spec_of
+from agent.kubelet.resizer import Resizer
 from agent.kubelet.services import PodServices
 from agent.runtime.errors import RuntimeFailure, RuntimeUnavailable
 from agent.volumes.tear_down import tear_down
@@ -53,6 +54,8 @@ class PodWorker:
         self._directory = PodDirectory.of(services.root, self.uid)
         self._view = PodView(services, self._directory, on_change=self.wake)
         self._executor = Executor(services, self._directory, self._view)
+        self._resizer = Resizer(services, self._view, wake=self.wake)
+        self._resizer.hold(pod)
         self._sync_wanted = asyncio.Event()
         self._status_wanted = asyncio.Event()
         self._deletion = asyncio.Event()
@@ -107,6 +110,7 @@ class PodWorker:
         """Until the pod is terminated and reported so. Safe to call again after an error."""
         await self._services.pleg.synced.wait()
         await self._view.load(self._pod)
+        self._resizer.admit(self._pod)
         if deletion_time(self._pod) is not None:
             self._deletion.set()
         self.wake()
@@ -120,6 +124,7 @@ class PodWorker:
             status.cancel()
             await asyncio.wait([status])
         await self._clean_up()
+        self._resizer.release(self._pod)
         assert self._last_status is not None
         self._services.reporter.pod_status(self._pod, self._last_status, terminated=True)
         log.info("pod terminated", extra={"pod": identity(self._pod)})
@@ -155,7 +160,7 @@ class PodWorker:
     async def _sync(self) -> float | None:
         """Act once; seconds until it must look again without being told (None: never). Raises RuntimeFailure."""
         now = datetime.now(UTC)
-        pod, observed = self._pod, self._services.pleg.observation(self.uid)
+        pod, observed = self._resizer.admit(self._pod), self._services.pleg.observation(self.uid)
         deadline = self._deadline()
         if deadline is not None and now >= deadline:
             self._view.end("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -170,9 +175,12 @@ class PodWorker:
             now=now,
             verdicts=self._view.verdicts(observed),
             started=self._view.started(observed),
+            restarts=self._resizer.restarts(pod, observed),
+            forgiven=self._view.forgiven,
             over=self._view.over,
         )
         self._note_waiting(actions)
+        retry_resize = await self._resizer.apply(pod, observed)
         await self._executor.refresh_volumes(pod, running=bool(observed.running()))
         actions = self._without_held(actions)
         if not actions.nothing:
@@ -182,6 +190,7 @@ class PodWorker:
             self._back_off.reset()
         moments = [moment for moment in (actions.wake_at, deadline if not self._view.over else None) if moment is not None]
         waits = [max(0.01, (moment - datetime.now(UTC)).total_seconds()) for moment in moments]
+        waits += [retry_resize] if retry_resize is not None else []
         waits += [max(0.01, until - asyncio.get_running_loop().time()) for until in self._held.values()]
         return min(waits, default=None)
 

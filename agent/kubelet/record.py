@@ -20,10 +20,19 @@ class ConditionRecord(msgspec.Struct, frozen=True):
     since: datetime
 
 
+class Amounts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """CPU and memory of a container, as its manifest wrote them."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+
+
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """start_time: when the node first saw the pod. ready, started: ids of containers whose probes had said so.
 
     ending_since: when its deletion's grace began. phase: set once the pod has ended for good; it is never run again.
+    allocated: what the node gave each container; None before its first look. actuated: while a resize goes on, what the
+    containers had before it (see agent.kubelet.resize).
     """
 
     start_time: datetime
@@ -35,6 +44,8 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     phase: Literal["", "Succeeded", "Failed"] = ""
     reason: str = ""
     message: str = ""
+    allocated: dict[str, Amounts] | None = None
+    actuated: dict[str, Amounts] = {}
 
 
 def load(path: Path) -> PodRecord | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.desired import DesiredState
+from agent.kubelet.allocation import Allocations
 from agent.kubelet.environment import NodeFacts
 from agent.kubelet.images import ImageManager
 from agent.kubelet.network import PodNetwork
@@ -23,6 +24,7 @@ class PodServices:
 
     runtime: ContainerRuntime
     pleg: Pleg
+    allocations: Allocations
     probes: ProbeManager
     images: ImageManager
     pause: PauseImage

@@ -15,7 +15,17 @@ from proto.envelope import MalformedMessage
 from proto.messages import Json
 
 #: The pod conditions that a kubelet writes; one of these that it no longer reports is gone.
-KUBELET_POD_CONDITIONS = frozenset(("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"))
+KUBELET_POD_CONDITIONS = frozenset(
+    (
+        "PodReadyToStartContainers",
+        "Initialized",
+        "Ready",
+        "ContainersReady",
+        "PodScheduled",
+        "PodResizePending",
+        "PodResizeInProgress",
+    )
+)
 _ENDED = ("Succeeded", "Failed")
 #: A condition that did not change is written again after this, for its heartbeat time (kubelet's nodeStatusReportFrequency).
 HEARTBEAT_EVERY = timedelta(minutes=5)
