@@ -20,6 +20,8 @@ _SUFFIXES = {
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 
+#: No quantity is longer. Numbers of a million digits take seconds to reckon with, and are remembered.
+_LONGEST = 256
 #: What Kubernetes' API server says of a string that is none.
 PATTERN = r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 
@@ -31,7 +33,8 @@ class InvalidQuantity(ValueError):
 @lru_cache(maxsize=4096)
 def parse(quantity: str | int | float) -> Decimal:
     """The exact value in base units (cores, bytes, pieces). Raises InvalidQuantity."""
-    match = _FORM.match(str(quantity))
+    text = str(quantity)
+    match = _FORM.match(text) if len(text) <= _LONGEST else None
     if match is None:
         raise InvalidQuantity(f"quantities must match the regular expression '{PATTERN}'")
     number, suffix = match.groups()

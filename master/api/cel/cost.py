@@ -58,6 +58,11 @@ class Meter:
             if time.monotonic() >= self._deadline:
                 raise BudgetExceeded
 
+    def look(self) -> None:
+        """After a call, which may have taken long for what it cost. Raises BudgetExceeded when the time is up."""
+        if time.monotonic() >= self._deadline:
+            raise BudgetExceeded
+
 
 def traversed(size: float) -> int:
     """The cost of going through so many characters."""
@@ -75,6 +80,15 @@ def of_first_twice(arguments: tuple[Any, ...], result: Any) -> int:
 
 def of_result_twice(arguments: tuple[Any, ...], result: Any) -> int:
     return traversed(size_of(result) * 2)
+
+
+def of_first_or_result(arguments: tuple[Any, ...], result: Any) -> int:
+    """Going through the first argument; when the result is larger, through that: else a short call makes long strings."""
+    return max(of_first(arguments, result), traversed(size_of(result)))
+
+
+def of_first_twice_or_result(arguments: tuple[Any, ...], result: Any) -> int:
+    return max(of_first_twice(arguments, result), traversed(size_of(result)))
 
 
 def of_both(arguments: tuple[Any, ...], result: Any) -> int:
@@ -120,3 +134,7 @@ def of_two_lists(arguments: tuple[Any, ...], result: Any) -> int:
 
 def one(arguments: tuple[Any, ...], result: Any) -> int:
     return 1
+
+
+#: Costs that only the result tells. All others are charged before the call: what is too dear is not done.
+OF_RESULT = frozenset({of_result_twice, of_first_or_result, of_first_twice_or_result})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from master.api.cel.comprehensions import comprehension
-from master.api.cel.cost import LIST, MAP, Meter
+from master.api.cel.cost import LIST, MAP, OF_RESULT, Meter
 from master.api.cel.declarations import TYPE_NAMES, Overload, matcher
 from master.api.cel.errors import EvaluationError
 from master.api.cel.syntax import (
@@ -280,18 +280,34 @@ def _conditional(condition: Closure, then: Closure, otherwise: Closure) -> Closu
 
 def _direct(overload: Overload, arguments: list[Closure]) -> Closure:
     """A call whose overload is known. Arguments may still be null where an object or an opaque value is meant."""
-    implementation, cost = overload.implementation, overload.cost
 
     def call(meter: Meter) -> Any:
         values = tuple([argument(meter) for argument in arguments])
         try:
-            result = implementation(*values)
+            return _called(overload, values, meter)
         except (TypeError, AttributeError) as error:
             raise EvaluationError("no such overload") from error
-        meter.charge(1 if cost is None else cost(values, result))
-        return result
 
     return call
+
+
+def _called(overload: Overload, values: tuple[Any, ...], meter: Meter) -> Any:
+    """The result of a call; what a library says of values that it cannot work with is an error of the expression."""
+    price = overload.cost
+    if price not in OF_RESULT:
+        meter.charge(1 if price is None else price(values, None))
+    try:
+        result = overload.implementation(*values)
+    except EvaluationError:
+        raise
+    except (ValueError, ArithmeticError) as error:
+        raise EvaluationError(str(error) or type(error).__name__) from error
+    except RecursionError as error:
+        raise EvaluationError("the value is nested too deeply") from error
+    if price is not None and price in OF_RESULT:
+        meter.charge(price(values, result))
+    meter.look()
+    return result
 
 
 def _dispatched(overloads: list[Overload], arguments: list[Closure], names: Mapping[type, str]) -> Closure:
@@ -302,9 +318,7 @@ def _dispatched(overloads: list[Overload], arguments: list[Closure], names: Mapp
         values = tuple([argument(meter) for argument in arguments])
         for overload, matchers in forms:
             if all(matches(value) for matches, value in zip(matchers, values, strict=True)):
-                result = overload.implementation(*values)
-                meter.charge(1 if overload.cost is None else overload.cost(values, result))
-                return result
+                return _called(overload, values, meter)
         raise EvaluationError("no such overload")
 
     return call

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from master.api.cel.errors import EvaluationError
+from master.api.cel.errors import BudgetExceeded, EvaluationError
 
+#: What values may weigh that are gone through to their depths: characters, and more for each element, list and map.
+_WEIGHT = 20_000_000
+_ELEMENT, _CONTAINER = 10, 40
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 UINT_MAX = 2**64 - 1
 
@@ -137,6 +140,28 @@ def hashable(value: Any) -> Any:
     if isinstance(value, list):
         return "list", tuple(hashable(item) for item in value)
     return (type(value) if not is_number(value) else "number", value)
+
+
+def check_weight(*values: Any) -> None:
+    """Before values are compared or shown to their depths. Raises BudgetExceeded when that takes too long.
+
+    A few steps make a list of two lists that are one list of two lists …, which is small and yet has no end.
+    """
+    left = _WEIGHT
+    inner: list[Any] = [value for value in values if isinstance(value, list | dict | Present)]
+    while inner:
+        value = inner.pop()
+        items: Any = (value.value,) if isinstance(value, Present) else value.values() if isinstance(value, dict) else value
+        left -= _CONTAINER + _ELEMENT * len(items)
+        if left < 0:
+            raise BudgetExceeded
+        for item in items:
+            if isinstance(item, str | bytes):
+                left -= len(item)
+            elif isinstance(item, list | dict | Present):
+                inner.append(item)
+    if left < 0:
+        raise BudgetExceeded
 
 
 def size_of(value: Any) -> int:

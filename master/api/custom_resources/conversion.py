@@ -83,7 +83,11 @@ class ByWebhook:
         }
         failed = f"conversion webhook for {objects[0]['apiVersion']}, Kind={self._kind} "
         try:
-            answer = await self._caller.post(self._config, orjson.dumps(review), seconds=_WEBHOOK_SECONDS)
+            body = orjson.dumps(review)
+        except TypeError as error:
+            raise ConversionFailed(f"{failed}failed: the objects cannot be encoded: {error}") from error
+        try:
+            answer = await self._caller.post(self._config, body, seconds=_WEBHOOK_SECONDS)
         except self._failures as error:
             raise ConversionFailed(f"{failed}failed: {error}") from error
         try:
@@ -124,6 +128,10 @@ def _checked(before: Json, after: Any, api_version: str) -> Json:
     """The converted object with the metadata of the old one: a webhook may change labels and annotations only."""
     if not isinstance(after, dict):
         raise ConversionFailed("it is no object")
+    try:
+        orjson.dumps(after)
+    except TypeError as error:  # read four times as deep as can be written
+        raise ConversionFailed(f"it cannot be encoded: {error}") from error
     if after.get("apiVersion") != api_version:
         got = after.get("apiVersion") or ""
         raise ConversionFailed(f"invalid groupVersion (expected {api_version}, received {got})")

@@ -31,7 +31,10 @@ def decode_json(body: bytes) -> tuple[Any, list[str]]:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MalformedJson(str(error)) from error
-    encoded = orjson.dumps(value)
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError as error:  # orjson reads four times as deep as it writes
+        raise MalformedJson("exceeded max depth") from error
     if encoded == body or encoded.translate(None, _BLANKS) == body.translate(None, _BLANKS):
         return value, []
     try:

@@ -121,10 +121,11 @@ def url_of(config: Json) -> str:
         raise CallFailed("webhook configuration must have either service or URL")
     try:
         parts = urlsplit(url)
+        _ = parts.port
         fits = parts.scheme == "https" and parts.hostname and not (parts.username or parts.query or parts.fragment)
     except ValueError:
         fits = False
-    if not fits:
+    if not fits or not url.isprintable():
         raise CallFailed(f"Unparsable URL: {url}")
     return str(url)
 
@@ -212,6 +213,9 @@ def _reason(error: Exception) -> str:
         return f"dial tcp {error.host}:{error.port}: connect: {what.lower()}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "EOF"
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        # Not in its own words: they quote what came, and who names a URL may not read what answers there.
+        return "malformed HTTP response"
     return str(error) or type(error).__name__
 
 

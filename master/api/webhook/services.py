@@ -1,7 +1,8 @@
 """Where a webhook's Service answers: the ready endpoints of one of its ports, from the EndpointSlices in the watch cache.
 
 Called by `client` for each new connection. The master dials pods directly; where it has no route to the pod network the
-connection fails, and the webhook's failurePolicy decides. Rules and words: kube-aggregator's ResolveEndpoint
+connection fails, and the webhook's failurePolicy decides. Names, loopback and link-local addresses are no endpoints: whoever
+writes slices would reach what only the master reaches. Rules and words: kube-aggregator's ResolveEndpoint
 (k8s.io/apiserver pkg/util/proxy).
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.store.cache import WatchCache
+from proto.k8s.address import is_proxyable
 
 _SERVICES = "/registry/core/services/"
 _SLICES = "/registry/discovery.k8s.io/endpointslices/"
@@ -68,5 +70,7 @@ def _ready(piece: dict[str, Any], port_name: str) -> list[Endpoint]:
         Endpoint(endpoint["addresses"][0], port)
         for endpoint in piece.get("endpoints") or ()
         # Unknown counts as ready (discovery.k8s.io/v1).
-        if endpoint.get("addresses") and (endpoint.get("conditions") or {}).get("ready") is not False
+        if endpoint.get("addresses")
+        and (endpoint.get("conditions") or {}).get("ready") is not False
+        and is_proxyable(endpoint["addresses"][0])
     ]

@@ -6,7 +6,7 @@ from typing import Any
 from master.api.cel import cost
 from master.api.cel.declarations import Overload, define
 from master.api.cel.errors import EvaluationError
-from master.api.cel.values import Duration, Uint, duration_checked, equal, int_checked, uint_checked
+from master.api.cel.values import Duration, Uint, check_weight, duration_checked, equal, int_checked, uint_checked
 
 _ORDERED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 
@@ -49,10 +49,14 @@ def _extreme(name: str, choose: Any) -> Any:
 
 
 def _index_of(items: list[Any], wanted: Any) -> int:
+    if isinstance(wanted, list | dict):
+        check_weight(items)
     return next((index for index, item in enumerate(items) if equal(item, wanted)), -1)
 
 
 def _last_index_of(items: list[Any], wanted: Any) -> int:
+    if isinstance(wanted, list | dict):
+        check_weight(items)
     return next((index for index in range(len(items) - 1, -1, -1) if equal(items[index], wanted)), -1)
 
 

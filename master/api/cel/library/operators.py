@@ -13,6 +13,7 @@ from master.api.cel.values import (
     ABSENT,
     Duration,
     Present,
+    check_weight,
     duration_checked,
     equal,
     int_checked,
@@ -100,7 +101,15 @@ def _shown(key: Any) -> str:
     return {True: "true", False: "false"}[key] if isinstance(key, bool) else str(key)
 
 
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, list | dict | Present) and a is not b:
+        check_weight(a)  # both are gone through side by side
+    return equal(a, b)
+
+
 def _in_list(value: Any, found: list[Any]) -> bool:
+    if isinstance(value, list | dict | Present):
+        check_weight(found)
     return any(equal(value, item) for item in found)
 
 
@@ -140,8 +149,8 @@ OVERLOADS: tuple[Overload, ...] = (
     define("!_", "(bool) -> bool", lambda a: not a),
     define("-_", "(int) -> int", lambda a: int_checked(-a)),
     define("-_", "(double) -> double", lambda a: -a),
-    define("_==_", "(A, A) -> bool", equal, cost.of_shorter),
-    define("_!=_", "(A, A) -> bool", lambda a, b: not equal(a, b), cost.of_shorter),
+    define("_==_", "(A, A) -> bool", _same, cost.of_shorter),
+    define("_!=_", "(A, A) -> bool", lambda a, b: not _same(a, b), cost.of_shorter),
     define("_+_", "(int, int) -> int", _int(lambda a, b: a + b)),
     define("_+_", "(uint, uint) -> uint", _uint(lambda a, b: a + b)),
     define("_+_", "(double, double) -> double", lambda a, b: a + b),

@@ -5,6 +5,9 @@ from master.api.cel.declarations import define
 from master.api.cel.errors import EvaluationError
 from master.api.cel.regular_expressions import InvalidPattern, compiled
 
+#: So many matches are told; each takes some microseconds.
+_MOST_MATCHES = 100_000
+
 
 def _matches(text: str, pattern: str) -> bool:
     try:
@@ -30,6 +33,8 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
             found.append(match.group())
             if len(found) == limit:
                 break
+            if len(found) > _MOST_MATCHES:
+                raise EvaluationError("result too large")
     except InvalidPattern as error:
         raise EvaluationError(f"Illegal regex: {error}") from error
     return found

@@ -4,12 +4,13 @@ from typing import Any
 
 from master.api.cel import cost
 from master.api.cel.declarations import define
-from master.api.cel.values import hashable
+from master.api.cel.values import check_weight, hashable
 
 _A = "(list(A), list(A)) -> bool"
 
 
 def _set(items: list[Any]) -> frozenset[Any]:
+    check_weight(items)
     return frozenset(hashable(item) for item in items)
 
 

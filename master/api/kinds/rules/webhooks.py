@@ -3,8 +3,11 @@
 What the old configuration had already is tolerated on update, as Kubernetes does for side effects, review versions and names.
 """
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
+
+import orjson
 
 from master.api.kinds.rules import names
 from master.api.kinds.rules.admission_rules import (
@@ -25,6 +28,9 @@ REINVOCATION_POLICIES = ("IfNeeded", "Never")
 _SIDE_EFFECTS = ("None", "NoneOnDryRun", "Some", "Unknown")
 _NO_SIDE_EFFECTS = ("None", "NoneOnDryRun")
 _DEFAULT_PORT, _DEFAULT_SECONDS, _LONGEST_SECONDS = 443, 10, 30
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NOT_IN_HOST = re.compile(r"[ \\^`{|}]")
 _URL_FORM = "; desired format: https://host[/path]"
 
 
@@ -122,11 +128,10 @@ def _validate_name(name: str, path: str) -> list[Cause]:
 
 
 def _validate_url(url: str, path: str) -> list[Cause]:
-    try:
-        parts = urlsplit(url)
-        user = parts.netloc.rpartition("@")[0] if "@" in parts.netloc else None
-    except ValueError as error:
-        return [required(path, f"url must be a valid URL: {error}{_URL_FORM}")]
+    if wrong := _unparsable(url):
+        return [required(path, f"url must be a valid URL: parse {orjson.dumps(url).decode()}: {wrong}{_URL_FORM}")]
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0] if "@" in parts.netloc else None
     causes: list[Cause] = []
     if parts.scheme != "https":
         causes.append(invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{_URL_FORM}"))
@@ -139,6 +144,23 @@ def _validate_url(url: str, path: str) -> list[Cause]:
     if parts.query:
         causes.append(invalid(path, parts.query, "query parameters are not permitted in the URL"))
     return causes
+
+
+def _unparsable(url: str) -> str:
+    """Why Go's net/url does not take a text for a URL, or "". Python's parser drops line ends, and with them its caution."""
+    if _CONTROL.search(url):
+        return "net/url: invalid control character in URL"
+    path = url.partition("?")[0].partition("#")[0]
+    if bad := _BAD_ESCAPE.search(path):
+        return f'invalid URL escape "{path[bad.start() :][:3]}"'
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"invalid port or host: {error}"
+    if bad := _NOT_IN_HOST.search(parts.netloc):
+        return f'invalid character "{bad.group()}" in host name'
+    return ""
 
 
 def _validate_service(service: Json, path: str) -> list[Cause]:

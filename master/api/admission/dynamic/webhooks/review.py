@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from master.api.admission.dynamic.attributes import Attributes, GroupVersionKind
-from master.client.errors import StatusError
+from master.client.errors import StatusError, bad_request
 from master.client.protocol import Json, ResourceRef
 
 _GROUP = "admission.k8s.io"
@@ -34,7 +34,10 @@ class Answer:
 
 
 def review_of(uid: str, version: str, attributes: Attributes, *, kind: GroupVersionKind, resource: ResourceRef) -> bytes:
-    """`kind` and `resource`: in which the object is shown; attributes.object and .old are in it already."""
+    """`kind` and `resource`: in which the object is shown; attributes.object and .old are in it already.
+
+    Raises StatusError 400 for an object that is nested too deep within a review.
+    """
     user: Json = {"username": attributes.user.name}
     if attributes.user.uid:
         user["uid"] = attributes.user.uid
@@ -61,7 +64,11 @@ def review_of(uid: str, version: str, attributes: Attributes, *, kind: GroupVers
         request["name"] = attributes.name
     if attributes.namespace:
         request["namespace"] = attributes.namespace
-    return orjson.dumps({"kind": "AdmissionReview", "apiVersion": f"{_GROUP}/{version}", "request": request})
+    try:
+        return orjson.dumps({"kind": "AdmissionReview", "apiVersion": f"{_GROUP}/{version}", "request": request})
+    except TypeError as error:
+        # Whatever the failurePolicy: nobody's nesting may keep an object from a webhook that would refuse it.
+        raise bad_request(f"the object cannot be encoded for admission webhooks: {error}") from error
 
 
 def kind_of(kind: GroupVersionKind) -> Json:
