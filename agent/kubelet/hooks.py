@@ -29,5 +29,5 @@ async def run_hook(
         return
     target = ProbeTarget(container_id, address, named_ports(container))
     result = await probe_once(handler, target, timeout=_LONGEST, streams=streams)
-    if result.outcome != "success":
+    if result.outcome not in ("success", "warning"):
         raise HookFailed(result.output)

@@ -161,9 +161,10 @@ class PodView:
 
     def _unhealthy(self, container: Container, kind: ProbeKind, result: ProbeResult) -> None:
         assert self._pod is not None
-        what = "failed" if result.outcome == "failure" else "errored and resulted in unknown state"
+        what = {"failure": "failed", "warning": "warning"}.get(result.outcome, "errored and resulted in unknown state")
         text = f"{kind.capitalize()} probe {what}: {result.output}"
-        self._services.recorder.warning(self._pod, "Unhealthy", text, container)
+        reason = "ProbeWarning" if result.outcome == "warning" else "Unhealthy"
+        self._services.recorder.warning(self._pod, reason, text, container)
 
     async def status(self, pod: Pod, *, deleting: bool) -> Json:
         """The pod's status now; what of it must be remembered is noted in the record."""

@@ -1,12 +1,16 @@
-"""Does a command inside the container end with 0."""
+"""Does a command inside the container end with 0. One that runs longer than its time is ended, as kubelet's runtimes do."""
 
 import asyncio
+import contextlib
 
 from lightkube.models.core_v1 import ExecAction
 
 from agent.probes.protocol import MAX_OUTPUT, ProbeResult, ProbeTarget
 from agent.runtime.errors import RuntimeFailure
-from agent.runtime.protocol import Streams
+from agent.runtime.protocol import Exec, Streams
+
+#: How long the end of a command that is overdue may take.
+_KILL_TIMEOUT = 5.0
 
 
 class ExecProber:
@@ -15,6 +19,7 @@ class ExecProber:
     async def probe(self, handler: ExecAction, target: ProbeTarget, *, timeout: float, streams: Streams) -> ProbeResult:
         command = handler.command or []
         output = bytearray()
+        running: Exec | None = None
         try:
             async with asyncio.timeout(timeout):
                 async with await streams.exec(target.container_id, command) as running:
@@ -22,6 +27,10 @@ class ExecProber:
                         output += piece[: MAX_OUTPUT - len(output)]
                     code = await running.exit_code()
         except TimeoutError:
+            if running is not None:
+                with contextlib.suppress(RuntimeFailure, TimeoutError):
+                    async with asyncio.timeout(_KILL_TIMEOUT):
+                        await running.kill()
             text = " ".join(command)
             return ProbeResult("failure", f'command timed out: "{text}" timed out after {timeout:g}s')
         except RuntimeFailure as error:

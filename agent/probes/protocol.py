@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from agent.runtime.protocol import Streams
 
-Outcome = Literal["success", "failure", "unknown"]
+Outcome = Literal["success", "warning", "failure", "unknown"]
 
 #: Longest output that is shown in an Event, in bytes.
 MAX_OUTPUT = 10 * 1024
@@ -17,7 +17,7 @@ MAX_OUTPUT = 10 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """unknown: the probe itself could not be made; it counts neither way."""
+    """warning: a success that is told of. unknown: the probe itself could not be made; it counts neither way."""
 
     outcome: Outcome
     output: str = ""
@@ -31,13 +31,19 @@ class ProbeTarget:
     address: str
     ports: Mapping[str, int] = field(default_factory=dict)
 
-    def port(self, asked: int | str) -> int | None:
-        """A port by number or name; None when there is no such name."""
+    def port(self, asked: int | str) -> int:
+        """A port by number or name. Raises ValueError in kubelet's words."""
         if isinstance(asked, int):
-            return asked
-        if asked in self.ports:
-            return self.ports[asked]
-        return int(asked) if asked.isdigit() else None
+            number = asked
+        elif asked in self.ports:
+            number = self.ports[asked]
+        elif asked.isdecimal():
+            number = int(asked)
+        else:
+            raise ValueError(f'strconv.Atoi: parsing "{asked}": invalid syntax')
+        if not 0 < number < 65536:
+            raise ValueError(f"invalid port number: {number}")
+        return number
 
 
 class Prober(Protocol):

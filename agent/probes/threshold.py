@@ -19,6 +19,8 @@ class Threshold:
         """Count one result; True when the verdict changed by it. An unknown one counts neither way."""
         if outcome == "unknown":
             return False
+        if outcome == "warning":
+            outcome = "success"
         self._run = self._run + 1 if outcome == self._last else 1
         self._last = outcome
         if self._run < (self.successes if outcome == "success" else self.failures):

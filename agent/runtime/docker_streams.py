@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import urlencode
 
-import docker
 import msgspec
 
 from agent.runtime.docker_part import DockerPart
 from agent.runtime.engine import Connection, Engine
 from agent.runtime.errors import NotFound, RuntimeUnavailable
+from agent.runtime.processes import kill_tree
 from agent.runtime.spec import LogOptions
 
 
@@ -36,11 +36,12 @@ class DockerStreams(DockerPart):
     async def exec(
         self, container_id: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False, env: Mapping[str, str] = {}
     ) -> "DockerExec":
-        def call(client: docker.APIClient) -> str:
-            made = client.exec_create(container_id, list(command), stdin=stdin, tty=tty, environment=dict(env) or None)
-            return str(made["Id"])
-
-        return DockerExec(self._engine, await self._engine.quick(call), tty=tty)
+        asked = {"Cmd": list(command), "AttachStdin": stdin, "AttachStdout": True, "AttachStderr": True, "Tty": tty}
+        if env:
+            asked["Env"] = [f"{name}={value}" for name, value in env.items()]
+        # Probes do this every second for every pod: on the loop it costs a tenth of docker-py's way.
+        made = await self._engine.call("POST", f"/containers/{container_id}/exec", asked)
+        return DockerExec(self._engine, str(made["Id"]), tty=tty)
 
     async def attach(self, container_id: str, *, stdin: bool, tty: bool) -> "DockerTerminal":
         query = urlencode({"stream": 1, "stdin": int(stdin), "stdout": 1, "stderr": 1})
@@ -112,7 +113,15 @@ class DockerExec(DockerTerminal):
         # The streams may end a moment before the engine has noted the exit.
         for delay in (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0):
             await asyncio.sleep(delay)
-            state = await self._engine.quick(lambda client: client.exec_inspect(self._id))
+            state = await self._engine.call("GET", f"/exec/{self._id}/json")
             if not state["Running"] and state["ExitCode"] is not None:
                 return int(state["ExitCode"])
         raise RuntimeUnavailable("the engine does not tell how the command ended")
+
+    async def kill(self) -> None:
+        try:
+            state = await self._engine.call("GET", f"/exec/{self._id}/json")
+        except NotFound:
+            return
+        if state["Running"] and state["Pid"]:
+            await asyncio.to_thread(kill_tree, int(state["Pid"]), inside=str(state["ContainerID"]))

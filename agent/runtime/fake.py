@@ -62,6 +62,9 @@ class FakeExec(FakeTerminal):
     async def exit_code(self) -> int:
         return self._code
 
+    async def kill(self) -> None:
+        return None
+
 
 class FakeRuntime:
     """images: references that are on this host. Commands that are executed end with `exec_code`."""

@@ -128,6 +128,10 @@ class Exec(Terminal, Protocol):
         """After the output's end."""
         ...
 
+    async def kill(self) -> None:
+        """End the command and what it has started. Nothing happens when it has ended or the engine is on another host."""
+        ...
+
 
 class Streams(Protocol):
     def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[tuple[int, bytes]]:

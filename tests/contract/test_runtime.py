@@ -184,6 +184,20 @@ async def test_a_command_runs_inside_a_container(world: World) -> None:
         await world.runtime.exec(container, ["/bin/busybox", "true"])
 
 
+async def test_a_command_that_is_killed_ends_with_all_that_it_started(world: World) -> None:
+    _, container = await world.running("sleep", "1000")
+    command = ["/bin/busybox", "sh", "-c", "/bin/busybox sleep 1000; true"]
+    async with asyncio.timeout(10), await world.runtime.exec(container, command) as running:
+        await asyncio.sleep(0.2)
+        await running.kill()
+        # Whatever still ran would keep the output open.
+        async for _ in running.output():
+            pass
+    state = await world.runtime.inspect(container)
+    assert state is not None
+    assert state.running
+
+
 async def test_a_log_ends(world: World) -> None:
     _, container = await world.running("echo", "hello")
     output = b""
