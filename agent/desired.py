@@ -8,12 +8,30 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
+from lightkube.resources.core_v1 import (
+    ConfigMap,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    Secret,
+    Service,
+)
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from proto.messages import NodeOrder
 
-ResourceName = Literal["pods", "configmaps", "secrets", "services", "endpointslices", "nodes", "node"]
+ResourceName = Literal[
+    "pods",
+    "configmaps",
+    "secrets",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "services",
+    "endpointslices",
+    "nodes",
+    "node",
+]
 
 #: (namespace, name)
 ObjectKey = tuple[str, str]
@@ -57,6 +75,9 @@ class DesiredState:
     pods: dict[str, Pod] = field(default_factory=dict)
     config_maps: dict[ObjectKey, ConfigMap] = field(default_factory=dict)
     secrets: dict[ObjectKey, Secret] = field(default_factory=dict)
+    claims: dict[ObjectKey, PersistentVolumeClaim] = field(default_factory=dict)
+    #: Those that are behind the claims.
+    persistent_volumes: dict[str, PersistentVolume] = field(default_factory=dict)
     services: dict[ObjectKey, Service] = field(default_factory=dict)
     endpoint_slices: dict[ObjectKey, EndpointSlice] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)

@@ -68,16 +68,20 @@ class Executor:
         """Bring the files of changed objects to the running containers."""
         if running and self.volumes_stale:
             try:
-                await self._set_up_volumes(pod)
+                await self._set_up_volumes(pod, live_only=True)
             except VolumesFailed:
                 return
 
-    async def _set_up_volumes(self, pod: Pod) -> dict[str, Prepared]:
+    async def _set_up_volumes(self, pod: Pod, *, live_only: bool = False) -> dict[str, Prepared]:
         self.volumes_stale = False
         references = References(self._services.desired, identity(pod).namespace)
         try:
             paths = await set_up(
-                pod, directory=self._directory, references=references, allocatable=lambda: self._services.node().allocatable
+                pod,
+                directory=self._directory,
+                references=references,
+                allocatable=lambda: self._services.node().allocatable,
+                live_only=live_only,
             )
         except VolumesFailed as error:
             for name, problem in error.problems.items():

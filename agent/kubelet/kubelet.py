@@ -22,6 +22,7 @@ from agent.kubelet.node import Condition, NodeDescriber
 from agent.kubelet.orphans import Orphans
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
+from agent.kubelet.pod_volumes import uses_claims
 from agent.kubelet.pod_worker import PodWorker
 from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
@@ -150,7 +151,7 @@ class Kubelet:
 
     async def _follow(self) -> None:
         """Keep workers in step with the desired pods."""
-        subscription = self._desired.subscribe("pods", "configmaps", "secrets")
+        subscription = self._desired.subscribe("pods", "configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes")
         for uid in list(self._desired.pods):
             self._pod_changed(uid)
         while True:
@@ -160,6 +161,11 @@ class Kubelet:
     def _changed(self, change: Change) -> None:
         if change.resource == "pods":
             self._pod_changed(change.name)
+            return
+        if change.resource == "persistentvolumes":
+            for worker in self._workers.values():
+                if uses_claims(worker.pod):
+                    worker.objects_changed()
             return
         if not change.namespace:
             # A pod's own tokens are named by its uid (proto.pod_tokens).

@@ -37,6 +37,14 @@ class PodDirectory:
     def volume(self, volume: Volume, plugin: VolumePlugin) -> Path:
         return self.volumes / f"kubernetes.io~{plugin.source.lower()}" / volume.name
 
+    def claimed(self, volume: Volume) -> Path:
+        """Of a volume that a claim stands for, whatever its type."""
+        return self.path / "volumes" / "kubernetes.io~persistentvolumeclaim" / volume.name / "mount"
+
+    def claim_in_use(self, volume: Volume) -> Path:
+        """Is there once the pod has had the volume. Beside it: to look at the volume itself may take for ever."""
+        return self.claimed(volume).with_name("in-use")
+
     def subpath(self, volume: str, container: str, index: int) -> Path:
         return self.path / "volume-subpaths" / volume / container / str(index)
 

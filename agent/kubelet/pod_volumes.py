@@ -1,7 +1,7 @@
 """Sets up the volumes of one pod and names the mounts of its containers. Used by the pod worker.
 
-The blocking work of the volume types runs on threads of its own: a server of volumes that does not answer holds up other
-volumes at worst, and nothing else of the agent. Nothing here is remembered: each call looks again.
+The blocking work of the volume types runs on threads of its own, and that of servers' volumes on others: a server that does
+not answer holds up such volumes at worst, and nothing else of the agent. Nothing here is remembered: each call looks again.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ from agent.kubelet.labels import identity
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pods import every_container, spec_of
 from agent.runtime.spec import Mount
-from agent.volumes.protocol import MountFailed, Prepared, VolumeContext, VolumeNotProcessed
+from agent.volumes.claims import resolve
+from agent.volumes.protocol import MountFailed, Prepared, VolumeContext, VolumeNotProcessed, VolumePlugin
 from agent.volumes.references import ObjectMissing, References
 from agent.volumes.registry import plugin_for
 from agent.volumes.subpath import SubpathFailed, prepare
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 #: Volumes that are set up at once on this node.
 _THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="volumes")
+_REMOTE_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="remote-volumes")
+_REMOTE = frozenset(("nfs",))
 
 T = TypeVar("T")
 
@@ -41,36 +44,74 @@ class VolumesFailed(Exception):
         self.problems = problems
 
 
+def uses_claims(pod: Pod) -> bool:
+    return any(_is_claim(one) for one in spec_of(pod).volumes or ())
+
+
 async def set_up(
-    pod: Pod, *, directory: PodDirectory, references: References, allocatable: Callable[[], Mapping[str, str]]
+    pod: Pod,
+    *,
+    directory: PodDirectory,
+    references: References,
+    allocatable: Callable[[], Mapping[str, str]],
+    live_only: bool = False,
 ) -> dict[str, Prepared]:
-    """What is ready, by volume. Raises VolumesFailed; what could be set up is."""
+    """What is ready, by volume. live_only: only what follows objects of the API, for a pod that has its volumes already.
+
+    Raises VolumesFailed; what could be set up is.
+    """
     volumes = _used(pod)
+    if live_only:
+        volumes = [volume for volume in volumes if not _is_claim(volume)]
     if not volumes:
         return {}
     available = allocatable()
+    problems: dict[str, str] = {}
+    unprocessed: dict[str, str] = {}
 
-    def work() -> tuple[dict[str, Prepared], dict[str, str]]:
-        ready: dict[str, Prepared] = {}
-        problems: dict[str, str] = {}
-        unprocessed: dict[str, str] = {}
+    def find() -> list[tuple[str, VolumePlugin, VolumeContext]]:
+        found = []
         for volume in volumes:
             try:
-                plugin = plugin_for(volume)
-                context = VolumeContext(pod, volume, directory.volume(volume, plugin), references, available)
-                ready[volume.name] = plugin.set_up(context)
+                claimed = resolve(pod, volume, references, in_use=directory.claim_in_use(volume).exists)
+                plugin = plugin_for(claimed.volume, claimed.persistent)
+                if plugin.live or not live_only:
+                    own = directory.claimed(volume) if _is_claim(volume) else directory.volume(volume, plugin)
+                    context = VolumeContext(
+                        pod, claimed.volume, own, references, available, claimed.persistent, claimed.read_only
+                    )
+                    found.append((volume.name, plugin, context))
             except VolumeNotProcessed as error:
                 unprocessed[volume.name] = str(error)
-            except (MountFailed, ObjectMissing, OSError) as error:
-                problems[volume.name] = f'MountVolume.SetUp failed for volume "{volume.name}" : {error}'
-        if unprocessed:
-            problems[""] = _unprocessed(problems, unprocessed)
-        return ready, problems
+            except MountFailed as error:
+                problems[volume.name] = f'{error.stage} for volume "{volume.name}" : {error}'
+        return found
 
-    ready, problems = await _on_thread(work)
+    def work() -> dict[str, Prepared]:
+        ready: dict[str, Prepared] = {}
+        for name, plugin, context in found:
+            try:
+                ready[name] = plugin.set_up(context)
+            except MountFailed as error:
+                problems[name] = f'{error.stage} for volume "{context.volume.name}" : {error}'
+            except (ObjectMissing, OSError) as error:
+                problems[name] = f'MountVolume.SetUp failed for volume "{context.volume.name}" : {error}'
+        for volume in volumes:
+            if _is_claim(volume) and volume.name in ready:
+                directory.claim_in_use(volume).mkdir(parents=True, exist_ok=True)
+        return ready
+
+    found = await _on_thread(find, remote=False) if any(map(_is_claim, volumes)) else find()
+    ready = await _on_thread(work, remote=any(plugin.source in _REMOTE for _, plugin, _ in found)) if found else {}
+    if unprocessed:
+        problems[""] = _unprocessed(problems, unprocessed)
     if problems:
         raise VolumesFailed(problems)
     return ready
+
+
+def _is_claim(volume: Volume) -> bool:
+    return volume.persistentVolumeClaim is not None or volume.ephemeral is not None
 
 
 def _used(pod: Pod) -> list[Volume]:
@@ -106,7 +147,7 @@ async def mounts(
         if subpath:
             target = directory.subpath(mount.name, container.name, index)
             try:
-                source = await _on_thread(partial(prepare, source, subpath, target))
+                source = await _on_thread(partial(prepare, source, subpath, target), remote=volume.remote)
             except SubpathFailed as error:
                 # Why, is for the operator: it could tell the pod's owner what there is on the host.
                 where = f'volumeMount "{mount.name}" of container "{container.name}"'
@@ -155,5 +196,5 @@ def _check_recursive(mount: VolumeMount) -> None:
         raise InvalidContainer(f"{asked} not supported by the runtime")
 
 
-async def _on_thread(work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+async def _on_thread(work: Callable[[], T], *, remote: bool) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_REMOTE_THREADS if remote else _THREADS, work)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import msgspec
-from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
+from lightkube.resources.core_v1 import (
+    ConfigMap,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    Secret,
+    Service,
+)
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from agent.desired import Change, DesiredState, ResourceName
@@ -17,7 +25,7 @@ from proto.messages import Json
 from proto.topics import ObjectTopic
 
 #: A typed object of any of the kinds below.
-Ordered = Pod | ConfigMap | Secret | Service | EndpointSlice | Node
+Ordered = Pod | ConfigMap | Secret | PersistentVolumeClaim | PersistentVolume | Service | EndpointSlice | Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,17 @@ _KINDS: dict[str, _Kind] = {
         _Kind("pods", Pod, False, lambda desired: desired.pods, _by_name),
         _Kind("configmaps", ConfigMap, False, lambda desired: desired.config_maps, _by_namespace_and_name),
         _Kind("secrets", Secret, False, lambda desired: desired.secrets, _by_namespace_and_name),
+        _Kind("persistentvolumeclaims", PersistentVolumeClaim, False, lambda desired: desired.claims, _by_namespace_and_name),
+        _Kind("persistentvolumes", PersistentVolume, False, lambda desired: desired.persistent_volumes, _by_name),
         _Kind("services", Service, True, lambda desired: desired.services, _by_namespace_and_name),
         _Kind("endpointslices", EndpointSlice, True, lambda desired: desired.endpoint_slices, _by_namespace_and_name),
         _Kind("nodes", Node, True, lambda desired: desired.nodes, _by_name),
     )
 }
 assert set(_KINDS) == set(get_args(ResourceName)) - {"node"}
+
+
+_WHILE_REFERRED_TO = frozenset(("configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes"))
 
 
 def check_topic(topic: ObjectTopic) -> None:
@@ -64,9 +77,9 @@ def check_topic(topic: ObjectTopic) -> None:
 def exists_or_is_gone(topic: ObjectTopic) -> bool:
     """True when an object is ordered for as long as it exists: one that an index of its time does not list is gone for good.
 
-    Config maps and secrets are ordered only while a pod refers to them: an old one may be ordered anew at any time.
+    The others are ordered only while a pod refers to them: an old one may be ordered anew at any time.
     """
-    return topic.resource not in ("configmaps", "secrets")
+    return topic.resource not in _WHILE_REFERRED_TO
 
 
 def decode_object(topic: ObjectTopic, value: Json, uid: str) -> Ordered:

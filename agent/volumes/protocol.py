@@ -16,7 +16,11 @@ from agent.volumes.references import References
 
 
 class MountFailed(Exception):
-    """The volume cannot be set up now; the message follows `MountVolume.SetUp failed for volume "v" : `."""
+    """The volume cannot be set up now; in the event the message follows `<stage> for volume "v" : `."""
+
+    def __init__(self, message: str, *, stage: str = "MountVolume.SetUp failed") -> None:
+        super().__init__(message)
+        self.stage = stage
 
 
 class VolumeNotProcessed(Exception):
@@ -28,10 +32,14 @@ class VolumeNotProcessed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A volume that is ready: where on this host, and whether no container may write to it."""
+    """A volume that is ready: where on this host, and whether no container may write to it.
+
+    remote: it is another host's, and to look at it may take for ever.
+    """
 
     path: Path
     read_only: bool = False
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)

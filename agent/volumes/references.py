@@ -1,9 +1,10 @@
-"""ConfigMaps and Secrets that pods refer to, as they are at hand on this node. Pure look-ups over the desired state."""
+"""ConfigMaps, Secrets and claims that pods refer to, as they are at hand on this node. Pure look-ups."""
 
 from base64 import b64decode
 from dataclasses import dataclass
 
 from lightkube.models.core_v1 import ConfigMap, Secret
+from lightkube.resources.core_v1 import PersistentVolumeClaim
 
 from agent.desired import DesiredState
 from proto.pod_tokens import TYPE, token_key
@@ -39,6 +40,9 @@ class References:
         if found is None and not optional:
             raise ObjectMissing("secret", name)
         return found
+
+    def claim(self, name: str) -> PersistentVolumeClaim | None:
+        return self.desired.claims.get((self.namespace, name))
 
 
 def service_account_token(references: References, pod_uid: str, audience: str, seconds: int) -> bytes:

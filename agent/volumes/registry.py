@@ -5,10 +5,11 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
-from lightkube.models.core_v1 import Volume
+from lightkube.models.core_v1 import PersistentVolumeSpec, Volume
 
 import agent.volumes
-from agent.volumes.protocol import MountFailed, VolumePlugin
+from agent.volumes.csi import MIGRATED, missing_driver
+from agent.volumes.protocol import VolumeNotProcessed, VolumePlugin
 
 
 @cache
@@ -25,12 +26,19 @@ def plugins() -> Mapping[str, VolumePlugin]:
     return found
 
 
-def plugin_for(volume: Volume) -> VolumePlugin:
-    """Raises MountFailed when no type fits."""
+def plugin_for(volume: Volume, persistent: PersistentVolumeSpec | None = None) -> VolumePlugin:
+    """persistent: of the PersistentVolume that is behind the volume's claim.
+
+    Raises VolumeNotProcessed when no type fits, MountFailed for a type that Kubernetes hands to a driver.
+    """
+    asked: Volume | PersistentVolumeSpec = volume if persistent is None else persistent
     for source, plugin in plugins().items():
-        if getattr(volume, source, None) is not None:
+        if getattr(asked, source, None) is not None:
             return plugin
-    if not any(getattr(volume, field) is not None for field in volume.__struct_fields__ if field != "name"):
+    for source, driver in MIGRATED.items():
+        if getattr(asked, source, None) is not None:
+            raise missing_driver(driver, inline=persistent is None)
+    if persistent is None and not any(getattr(volume, one) is not None for one in volume.__struct_fields__ if one != "name"):
         # Kubernetes' default source.
         return plugins()["emptyDir"]
-    raise MountFailed("no volume plugin matched")
+    raise VolumeNotProcessed(f'failed to get Plugin from volumeSpec for volume "{volume.name}" err=no volume plugin matched')

@@ -1,4 +1,4 @@
-"""The ConfigMaps and Secrets that a pod refers to: what its node must have to run it.
+"""The ConfigMaps, Secrets and claims that a pod refers to: what its node must have to run it.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/node/ (the node authoriser's graph). Pure.
 """
@@ -11,12 +11,16 @@ from typing import Literal
 from lightkube.models.core_v1 import Container, EphemeralContainer, PodSpec, Volume
 from lightkube.resources.core_v1 import Pod
 
+from proto.k8s.claims import ephemeral_claim_name
+
+Resource = Literal["configmaps", "secrets", "persistentvolumeclaims"]
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A ConfigMap or Secret by plural, namespace and name; it may not exist (yet)."""
+    """An object by plural, namespace and name; it may not exist (yet)."""
 
-    resource: Literal["configmaps", "secrets"]
+    resource: Resource
     namespace: str
     name: str
 
@@ -30,18 +34,20 @@ def references(pod: Pod) -> frozenset[Reference]:
     if spec is None or metadata is None or (status is not None and status.phase in ("Succeeded", "Failed")):
         return frozenset()
     namespace = metadata.namespace or ""
-    found = chain(
-        (("secrets", secret.name) for secret in spec.imagePullSecrets or ()),
-        _of_volumes(spec.volumes or ()),
-        _of_containers(spec),
-    )
-    return frozenset(
-        Reference("configmaps" if resource == "configmaps" else "secrets", namespace, name) for resource, name in found if name
-    )
+    pull: Iterator[Found] = (("secrets", secret.name) for secret in spec.imagePullSecrets or ())
+    found = chain(pull, _of_volumes(spec.volumes or (), metadata.name or ""), _of_containers(spec))
+    return frozenset(Reference(resource, namespace, name) for resource, name in found if name)
 
 
-def _of_volumes(volumes: Iterable[Volume]) -> Iterator[tuple[str, str | None]]:
+Found = tuple[Resource, str | None]
+
+
+def _of_volumes(volumes: Iterable[Volume], pod: str) -> Iterator[Found]:
     for volume in volumes:
+        if volume.persistentVolumeClaim:
+            yield "persistentvolumeclaims", volume.persistentVolumeClaim.claimName
+        if volume.ephemeral:
+            yield "persistentvolumeclaims", ephemeral_claim_name(pod, volume.name)
         if volume.configMap:
             yield "configmaps", volume.configMap.name
         if volume.secret:
@@ -53,7 +59,7 @@ def _of_volumes(volumes: Iterable[Volume]) -> Iterator[tuple[str, str | None]]:
                 yield "secrets", source.secret.name
 
 
-def _of_containers(spec: PodSpec) -> Iterator[tuple[str, str | None]]:
+def _of_containers(spec: PodSpec) -> Iterator[Found]:
     containers: Iterable[Container | EphemeralContainer] = chain(
         spec.initContainers or (), spec.containers or (), spec.ephemeralContainers or ()
     )

@@ -31,6 +31,12 @@ def trim(resource: str, obj: Resource) -> Json:
             }
         case "nodes":
             return _node(value)
+        case "persistentvolumeclaims" | "persistentvolumes":
+            # Whether a claim is bound is all that its node must know; a volume's own status says nothing else.
+            status = value.pop("status", {})
+            if resource == "persistentvolumeclaims":
+                value["status"] = {key: status[key] for key in ("phase",) if key in status}
+            metadata.get("annotations", {}).pop(_LAST_APPLIED, None)
         case _:
             # A pod's annotations can be read inside it; elsewhere a copy of the manifest is dead weight, and a Secret's
             # would be a second copy of it.

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from lightkube.core.resource import Resource
-from lightkube.resources.core_v1 import ConfigMap, Node, Pod, Secret, Service
+from lightkube.resources.core_v1 import (
+    ConfigMap,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    Secret,
+    Service,
+)
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from master.fleet.pod_tokens import PodTokens
@@ -22,6 +30,7 @@ SEALING_KEY_ANNOTATION = "wherry.io/sealing-key"
 
 _BY_NODE = "fleet/node"
 _BY_REFERENCE = "fleet/reference"
+_BY_VOLUME = "fleet/volume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,13 @@ class FleetView:
         self._nodes = informers.of(Node)
         self._config_maps = informers.of(ConfigMap)
         self._secrets = informers.of(Secret)
+        self._claims = informers.of(PersistentVolumeClaim)
+        self._volumes = informers.of(PersistentVolume)
         self._services = informers.of(Service)
         self._slices = informers.of(EndpointSlice)
         self._pods.add_index(_BY_NODE, _node_of)
         self._pods.add_index(_BY_REFERENCE, _references_of)
+        self._claims.add_index(_BY_VOLUME, _volume_of)
 
     async def synced(self) -> None:
         """Wait until everything is known: before that, what is absent means nothing."""
@@ -93,11 +105,18 @@ class FleetView:
         needed: set[Reference] = set()
         for pod in pods:
             needed |= references(pod)
+        volumes: set[str] = set()
         for reference in sorted(needed, key=str):
-            informer: Informer[Any] = self._config_maps if reference.resource == "configmaps" else self._secrets
-            found = informer.get(reference.namespace, reference.name)
+            found = self._referenced[reference.resource].get(reference.namespace, reference.name)
             if found is not None:
                 yield _wanted(reference.resource, found)
+                if reference.resource == "persistentvolumeclaims":
+                    volumes.update(_volume_of(found))
+        # One by name: two claims may say that they have the same.
+        for name in sorted(volumes):
+            volume = self._volumes.get("", name)
+            if volume is not None:
+                yield _wanted("persistentvolumes", volume)
         for pod in pods:
             tokens = self._tokens.of(pod)
             if tokens is not None and pod.metadata is not None:
@@ -138,19 +157,36 @@ class FleetView:
 
             return changed
 
+        def volume(old: PersistentVolume | None, new: PersistentVolume | None) -> None:
+            metadata = cast(Any, new or old).metadata
+            for claim in self._claims.by_index(_BY_VOLUME, metadata.name):
+                claim_changed(claim, claim)
+
         def shared(old: Resource | None, new: Resource | None) -> None:
             mark(SHARED)
 
+        claim_changed = referenced("persistentvolumeclaims")
         self._pods.add_handler(pod)
         self._nodes.add_handler(node)
         self._config_maps.add_handler(referenced("configmaps"))
         self._secrets.add_handler(referenced("secrets"))
+        self._claims.add_handler(claim_changed)
+        self._volumes.add_handler(volume)
         self._services.add_handler(shared)
         self._tokens.on_change(mark)
         self._slices.add_handler(shared)
 
     def _all(self) -> tuple[Informer[Any], ...]:
-        return (self._pods, self._nodes, self._config_maps, self._secrets, self._services, self._slices)
+        return (self._pods, self._nodes, *self._referenced.values(), self._volumes, self._services, self._slices)
+
+    @property
+    def _referenced(self) -> dict[str, Informer[Any]]:
+        """What pods refer to by name, by plural."""
+        return {
+            "configmaps": self._config_maps,
+            "secrets": self._secrets,
+            "persistentvolumeclaims": self._claims,
+        }
 
 
 def _wanted(resource: str, obj: Resource) -> Wanted:
@@ -170,6 +206,10 @@ def _node_of(pod: Pod) -> tuple[str, ...]:
 
 def _node_of_any(pod: Pod | None) -> tuple[str, ...]:
     return _node_of(pod) if pod is not None else ()
+
+
+def _volume_of(claim: PersistentVolumeClaim) -> tuple[str, ...]:
+    return (claim.spec.volumeName,) if claim.spec and claim.spec.volumeName else ()
 
 
 def _references_of(pod: Pod) -> list[str]:
