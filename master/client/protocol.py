@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+import msgspec
 from lightkube.core.resource import Resource
 
 Json = dict[str, Any]
@@ -25,8 +26,7 @@ PatchType = Literal[
 WatchType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceRef:
+class ResourceRef(msgspec.Struct, frozen=True, gc=False):
     """Which collection of the API: group ("" for core), version, plural."""
 
     group: str

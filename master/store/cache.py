@@ -13,9 +13,10 @@ import logging
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
+
+from msgspec.structs import replace
 
 from master.store.cached import CachedObject, CacheEvent, cache_event, cached
 from master.store.protocol import Compacted, Store, StoreEvent, Unavailable

@@ -1,7 +1,6 @@
 """CachedObject and CacheEvent: what the watch cache hands out, each encoded once for all its readers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -21,8 +20,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _meta = msgspec.json.Decoder(_Meta)
 
 
-@dataclass(frozen=True, slots=True)
-class CachedObject:
+class CachedObject(msgspec.Struct, frozen=True, gc=False):
     """An object as of `revision`. `raw` is its JSON with metadata.resourceVersion in it; `labels` must not be changed."""
 
     key: str
@@ -38,8 +36,7 @@ class CachedObject:
         return content
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEvent:
+class CacheEvent(msgspec.Struct, frozen=True, gc=False):
     """One change. `object` of a DELETED event is the last state, at the revision of the deletion.
 
     `previous` is None for ADDED; selectors need it to tell that an object left what they select.

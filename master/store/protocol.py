@@ -6,12 +6,12 @@ resourceVersion.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class KeyValue:
+
+class KeyValue(msgspec.Struct, frozen=True, gc=False):
     """A key as of a revision. `create_revision` is where this life of the key began."""
 
     key: str
@@ -20,8 +20,7 @@ class KeyValue:
     create_revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreEvent:
+class StoreEvent(msgspec.Struct, frozen=True, gc=False):
     """One change. `current` is None for a deletion; `previous` is None for a creation."""
 
     key: str

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
+import msgspec
+
 from master.api.auth.authorization import Authorization
 from master.api.auth.protocol import UserInfo
 from master.api.auth.rbac.index import RbacIndex
@@ -19,8 +21,7 @@ T = TypeVar("T")
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionRequest:
+class AdmissionRequest(msgspec.Struct, frozen=True):
     """One write. `old` is None for a creation; `name` is "" when it will be generated; `user` is who writes.
 
     `warn` tells the client something without refusing its write.

@@ -3,7 +3,7 @@
 Source: k8s.io/apimachinery pkg/util/managedfields/internal/capmanagers.go.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from master.api.apply.field_sets import union
 from master.api.apply.managed_fields import UPDATE, ManagerId, Owner, Owners, identify

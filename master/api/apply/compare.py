@@ -4,8 +4,9 @@ Called by the updater for every write. Equal parts are skipped as wholes, so a s
 Source: sigs.k8s.io/structured-merge-diff typed/compare.go.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from master.api.apply import path_elements
 from master.api.apply.field_sets import EMPTY, SELF, FieldSet, ordered_set
@@ -21,8 +22,7 @@ _MEMBER: FieldSet = {}
 _CONTAINERS = frozenset({dict, list})
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """`changed` are the fields that were added or have another value. No field is in both sets."""
 
     changed: FieldSet

@@ -7,8 +7,10 @@ Source: k8s.io/apimachinery pkg/util/managedfields/internal (fieldmanager, strip
 capmanagers, skipnonapplied, lastappliedmanager, lastappliedupdater), in that order from the inside out.
 """
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from master.api.apply import last_applied, updater
 from master.api.apply.cap import capped
@@ -58,8 +60,7 @@ _NEVER_OWNED = of(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Writer:
+class Writer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who writes, through which subresource, and when (an RFC 3339 time)."""
 
     manager: str

@@ -4,8 +4,10 @@ Source: k8s.io/apimachinery pkg/util/managedfields/internal/managedfields.go.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from master.api.apply.field_sets import FieldSet, decode
 from master.api.apply.path_elements import NoPathElement
@@ -24,8 +26,7 @@ class ManagerId(NamedTuple):
     subresource: str
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """The fields of one manager, as of a version. `time` "" when none is known."""
 
     id: ManagerId

@@ -4,8 +4,9 @@ Source: k8s.io/apimachinery pkg/util/managedfields/scalehandler.go.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from master.api.apply.field_sets import contains, difference, field_paths, of, union
 from master.api.apply.managed_fields import ManagerId, Owner, Owners, encoded, identify

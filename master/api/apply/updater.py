@@ -7,8 +7,9 @@ Sets of managers that wrote in another version of the kind are compared in that 
 Source: sigs.k8s.io/structured-merge-diff merge/update.go.
 """
 
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from master.api.apply.compare import Comparison, compare
 from master.api.apply.conflicts import Conflicts
@@ -50,8 +51,7 @@ class Versions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What is written: the version of the kind and how it merges. `evolving`: its schema may change at run time."""
 
     api_version: str

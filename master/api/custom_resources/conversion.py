@@ -9,11 +9,11 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from operator import is_
 from typing import Any, Protocol
 
 import orjson
+from msgspec.structs import replace
 
 from master.api.custom_resources.structural.defaulting import default_object
 from master.api.custom_resources.structural.pruning import prune

@@ -6,6 +6,8 @@ Source: k8s.io/apiserver pkg/apis/flowcontrol/bootstrap/default.go
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from master.api.auth.protocol import MASTERS, UserInfo
 from master.api.http.request_info import RequestInfo
 
@@ -35,8 +37,7 @@ _CONTROL_PLANE = frozenset({"system:kube-controller-manager", "system:kube-sched
 _PROBES = ("/healthz", "/livez", "/readyz")
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """Requests that share a queue: a level's, of one user. `level` None: exempt."""
 
     level: PriorityLevel | None

@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
 from aiohttp import web
 from yaml._yaml import CParser
@@ -70,8 +70,7 @@ def unsupported(*accepted: str) -> StatusError:
     return StatusError(415, "UnsupportedMediaType", message)
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """A body, and what a strict reader finds in it: paths of fields that JSON has twice, or what YAML repeats and where."""
 
     value: Any

@@ -1,7 +1,8 @@
 """What a request is about, read from its method, path and query (k8s.io/apiserver pkg/endpoints/request/requestinfo.go)."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from master.api.auth.protocol import Attributes, UserInfo, exact_matches
 from master.api.kinds.rules.names import path_segment
@@ -12,8 +13,7 @@ _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True, gc=False):
     """`verb` is Kubernetes' for a resource, the lower-case method for anything else. `rest`: path below the subresource."""
 
     verb: str

@@ -1,9 +1,9 @@
 """Requests for resources: which verb of the registry each one is, with what its body and query say. Called by `ApiServer`."""
 
 import secrets
-from dataclasses import replace
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from master.api.audit.current import request_object
 from master.api.auth.protocol import UserInfo

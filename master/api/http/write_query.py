@@ -3,9 +3,9 @@
 Source: k8s.io/apimachinery pkg/apis/meta/v1/validation; k8s.io/apiserver pkg/endpoints/handlers/create.go (managers).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from aiohttp import web
 
 from master.client.errors import Cause, invalid
@@ -18,8 +18,7 @@ _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 OptionsKind = Literal["CreateOptions", "UpdateOptions", "PatchOptions"]
 
 
-@dataclass(frozen=True, slots=True)
-class WriteQuery:
+class WriteQuery(msgspec.Struct, frozen=True, gc=False):
     """`manager` owns what the write changes: who the client says it is, or what its User-Agent begins with."""
 
     dry_run: bool

@@ -10,8 +10,10 @@ changed view becomes an object again.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from master.api.admission.chain import AdmissionChain
 from master.api.admission.dynamic.admission import DynamicAdmission, DynamicRun

@@ -6,9 +6,9 @@ reading a cached object before a compare-and-set is never older than what any cl
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
 import orjson
 
 from master.api.kinds.kind import Kind
@@ -22,8 +22,7 @@ from master.store.protocol import Compacted, Conflict, Store, StoreError, Unavai
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """One object, decoded for whoever read it (theirs to change), and its revision."""
 
     obj: Json

@@ -4,9 +4,10 @@ Called by `Registry`. Whoever opens a watch closes it (it is a context manager).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from master.api.kinds.kind import Conversion, Kind
 from master.api.registry.selection import Selection

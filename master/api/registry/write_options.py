@@ -1,7 +1,8 @@
 """What comes with a write beside its body: for whom it is done, and how. Made by HTTP for each request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from master.api.auth.protocol import AUTHENTICATED, MASTERS, UserInfo
 from master.client.protocol import Json
@@ -21,8 +22,7 @@ def unheard(text: str) -> None:
     """The warnings of a write in process: nobody reads them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`check` None: the schema's own normalisation. `field_manager` "": the master itself, which owns what it changes.
 
     `force`: a server-side apply takes fields that others own. `may_create`: called before an apply creates what is not there

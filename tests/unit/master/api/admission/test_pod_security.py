@@ -1,9 +1,9 @@
 """PodSecurity: each rule of the standards, versions, and what is enforced, warned of and checked for namespaces."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from master.api.admission.plugins.pod_security import PodSecurity
 from master.api.admission.pod_security.evaluator import details, violations
