@@ -20,6 +20,8 @@ class _Absent:
 ABSENT: Final = _Absent()
 _MEMBER: FieldSet = {}
 _CONTAINERS = frozenset({dict, list})
+#: Nodes that are kept for one type, and keys that one of them has at most.
+_FLAT_NODES, _FLAT_KEYS = 64, 16
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -43,6 +45,11 @@ def whole(kind: MergeType | None, value: Any) -> FieldSet:
         mapping = kind.map
         if mapping is None or mapping.atomic or not value:
             return _MEMBER
+        for part in value.values():
+            if type(part) in _CONTAINERS:
+                break
+        else:
+            return _flat(mapping, value)
         fields, element = mapping.fields, mapping.element
         node: FieldSet = {SELF: _MEMBER}
         for name in sorted(value):
@@ -55,6 +62,19 @@ def whole(kind: MergeType | None, value: Any) -> FieldSet:
             return _MEMBER
         return {SELF: _MEMBER, **_whole_items(listing, value)}
     return _MEMBER
+
+
+def _flat(mapping: MapType, value: dict[str, Any]) -> FieldSet:
+    """The node of an object of scalars. Many have the same keys (variables, ports, conditions), and nodes never change."""
+    keys = tuple(value)
+    node = mapping.flat.get(keys)
+    if node is None:
+        node = {SELF: _MEMBER, **{"f:" + name: _MEMBER for name in sorted(keys)}}
+        if len(keys) <= _FLAT_KEYS:
+            if len(mapping.flat) >= _FLAT_NODES:
+                mapping.flat.clear()
+            mapping.flat[keys] = node
+    return node
 
 
 def _whole_items(listing: ListType, items: list[Any]) -> FieldSet:

@@ -5,6 +5,7 @@ the handshake. Source: https://kubernetes.io/docs/reference/access-authn-authz/a
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from master.api.auth.protocol import AUTHENTICATED, UserInfo
@@ -14,9 +15,15 @@ def user_of(peer_certificate: Mapping[str, Any] | None) -> UserInfo | None:
     """The user of a verified peer certificate (`ssl.SSLSocket.getpeercert()`), or None without one or without a CN."""
     if not peer_certificate:
         return None
+    return _user_of(peer_certificate.get("subject", ()))
+
+
+@lru_cache(maxsize=1024)
+def _user_of(subject: tuple[tuple[tuple[str, str], ...], ...]) -> UserInfo | None:
+    """A connection asks for each of its requests."""
     name = ""
     groups: list[str] = []
-    for relative in peer_certificate.get("subject", ()):
+    for relative in subject:
         for attribute, value in relative:
             if attribute == "commonName":
                 name = value

@@ -27,12 +27,22 @@ class ApiMetrics:
         self.long_running = Gauge(
             "apiserver_longrunning_requests", "Watches, logs and streams that are open.", registry=registry
         )
+        #: Children of both by their labels: looking one up takes longer than counting.
+        self._counted: dict[tuple[str, ...], Counter] = {}
+        self._timed: dict[tuple[str, ...], Histogram] = {}
         self.reading = self._in_flight.labels("readOnly")
         self.mutating = self._in_flight.labels("mutating")
 
     def observe(self, info: RequestInfo, code: int, seconds: float | None) -> None:
         """One request that was answered; `seconds` is None for a long-running one. `info` of a resource that is served."""
         labels = (info.verb.upper(), info.group, info.version, info.resource, info.subresource, info.scope)
-        self._requests.labels(*labels, str(code)).inc()
+        coded = (*labels, str(code))
+        counter = self._counted.get(coded)
+        if counter is None:
+            counter = self._counted[coded] = self._requests.labels(*coded)
+        counter.inc()
         if seconds is not None:
-            self._duration.labels(*labels).observe(seconds)
+            timed = self._timed.get(labels)
+            if timed is None:
+                timed = self._timed[labels] = self._duration.labels(*labels)
+            timed.observe(seconds)

@@ -37,6 +37,8 @@ class MapType:
     element: MergeType | None = None
     atomic: bool = False
     embedded: frozenset[str] = frozenset()
+    #: Field sets of objects without maps and lists in them, by their keys; `master.api.apply.compare` keeps them.
+    flat: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True, eq=False)

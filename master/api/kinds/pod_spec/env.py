@@ -28,8 +28,10 @@ def validate_env(container: Json, path: str) -> list[Cause]:
     """Errors of `env` and `envFrom`."""
     causes: list[Cause] = []
     for index, variable in enumerate(container.get("env") or ()):
-        where = f"{path}.env[{index}]"
         name = variable.get("name") or ""
+        if name and "valueFrom" not in variable and not names.env_var_name(name):
+            continue  # most of them: nothing to say, and no path to make for it
+        where = f"{path}.env[{index}]"
         if not name:
             causes.append(required(f"{where}.name"))
         else:
