@@ -157,7 +157,9 @@ class Agent:
                     "dns": lambda: dns.problem,
                 },
                 pod_list=kubelet.pod_list,
-                registry=self._registry,
+                stats=kubelet.stats_summary,
+                metrics=(self._registry, kubelet.metrics.registry),
+                probes=kubelet.metrics.probes,
             ),
         )
         port = await server.start()

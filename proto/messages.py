@@ -87,7 +87,8 @@ class NodeOrder(Message, frozen=True):
 class StreamOpen(Message, frozen=True):
     """Open a stream into a pod or node. `id` names the stream's two topics.
 
-    kind: "logs", "exec", "attach" or "portforward". `options` are that kind's (see agent.kubelet.streams).
+    kind: "logs", "exec", "attach", "portforward", "podproxy", "nodeproxy" or "metrics". `options` are that kind's (see
+    agent.kubelet.streams).
     `credit` is how many bytes the agent may send before it waits for StreamCredit.
     """
 

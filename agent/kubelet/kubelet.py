@@ -17,6 +17,8 @@ from agent.kubelet.allocation import Allocations
 from agent.kubelet.image_gc import ImageGC
 from agent.kubelet.images import ImageManager
 from agent.kubelet.labels import identity
+from agent.kubelet.metered_runtime import metered
+from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
 from agent.kubelet.node import Condition, NodeDescriber
 from agent.kubelet.orphans import Orphans
@@ -27,6 +29,7 @@ from agent.kubelet.pod_worker import PodWorker
 from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
+from agent.kubelet.stats_summary import StatsSummary
 from agent.kubelet.stats_targets import StatsTargets
 from agent.kubelet.streams import PodStreams
 from agent.probes.manager import ProbeManager
@@ -67,7 +70,8 @@ class Kubelet:
         labels: Mapping[str, str],
         settings: KubeletSettings,
     ) -> None:
-        self._runtime = runtime
+        self.metrics = KubeletMetrics(node_name, lambda: [self._pleg.observation(uid) for uid in self._pleg.pods()])
+        self._runtime = runtime = metered(runtime, self.metrics)
         self._desired = desired
         self._reporter = reporter
         self._network = network
@@ -78,8 +82,16 @@ class Kubelet:
         self._group: asyncio.TaskGroup | None = None
         recorder = Recorder(reporter)
         self._node = NodeDescriber(name=node_name, addresses=node_addresses, labels=labels, root=root, settings=settings)
-        self._pleg = Pleg(runtime=runtime, on_change=self._containers_changed, relist_period=settings.relist_period)
-        self._probes = ProbeManager(streams=runtime)
+        self._pleg = Pleg(
+            runtime=runtime,
+            on_change=self._containers_changed,
+            relist_period=settings.relist_period,
+            relisted=self.metrics.relist_duration.observe,
+        )
+        self._probes = ProbeManager(
+            streams=runtime,
+            ended=lambda container_id, kind, outcome: self.metrics.probe(self._pleg.state(container_id), kind, outcome),
+        )
         pulled = PulledImages(root / "image_manager" / "pulled")
         self._images = ImageManager(runtime=runtime, recorder=recorder, pulled=pulled, settings=settings)
         self._image_gc = ImageGC(runtime=runtime, pulled=pulled, reporter=reporter, settings=settings)
@@ -93,6 +105,8 @@ class Kubelet:
                 engine_root=lambda: self._node.engine.root if self._node.engine is not None else "",
             )
         )
+        #: What the agent's server tells of it.
+        self.stats_summary = StatsSummary(node_name=node_name, stats=self.stats, node=self._node, root=root)
         self._services = PodServices(
             runtime=runtime,
             pleg=self._pleg,
@@ -106,6 +120,7 @@ class Kubelet:
             recorder=recorder,
             root=root,
             settings=settings,
+            metrics=self.metrics,
             node=self._node.facts,
         )
         self._streams = PodStreams(
@@ -114,6 +129,7 @@ class Kubelet:
             desired=desired,
             status=self._status_of,
             node_addresses=lambda: self._node.facts().ips,
+            stats=self.stats,
         )
 
     async def run(self) -> None:
@@ -133,7 +149,7 @@ class Kubelet:
         self._streams.server_port = port
 
     async def handle_stream(self, request: StreamOpen, stream: Stream) -> None:
-        """Serve one stream (logs, exec, attach, portforward, podproxy, nodeproxy) to its end; always closes it."""
+        """Serve one stream (see proto.messages) to its end; always closes it."""
         await self._streams.handle(request, stream)
 
     def pod_list(self) -> Json:

@@ -6,6 +6,7 @@ Two sources, as kubelet's evented PLEG: the engine's events tell at once, a reli
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,10 +20,18 @@ log = logging.getLogger(__name__)
 
 
 class Pleg:
-    """on_change is called with a pod's uid, on the loop, after its view changed."""
+    """on_change is called with a pod's uid, on the loop, after its view changed; relisted with how long a relist took."""
 
-    def __init__(self, *, runtime: Inspection, on_change: Callable[[str], None], relist_period: float) -> None:
+    def __init__(
+        self,
+        *,
+        runtime: Inspection,
+        on_change: Callable[[str], None],
+        relist_period: float,
+        relisted: Callable[[float], object],
+    ) -> None:
         self._runtime = runtime
+        self._relisted = relisted
         self._on_change = on_change
         self._relist_period = relist_period
         self._states: dict[str, ContainerState] = {}
@@ -47,6 +56,10 @@ class Pleg:
 
     def observation(self, uid: str) -> PodObservation:
         return PodObservation.of(self._pods.get(uid, {}).values())
+
+    def state(self, container_id: str) -> ContainerState | None:
+        """One container as it was seen last."""
+        return self._states.get(container_id)
 
     async def refresh(self, container_id: str) -> ContainerState | None:
         """Look at one container now. Raises RuntimeFailure."""
@@ -111,7 +124,9 @@ class Pleg:
         retry = 0.2
         while True:
             try:
+                began = time.monotonic()
                 await self._relist()
+                self._relisted(time.monotonic() - began)
                 retry = 0.2
                 wait = self._relist_period
             except RuntimeFailure as error:

@@ -140,6 +140,7 @@ class PodWorker:
         if status != self._last_status:
             self._last_status = status
             self._services.reporter.pod_status(self._pod, status)
+            self._services.metrics.pod_status(self.uid, status)
         await self._view.save()
 
     async def _sync_loop(self) -> None:

@@ -8,6 +8,7 @@ from agent.desired import DesiredState
 from agent.kubelet.allocation import Allocations
 from agent.kubelet.environment import NodeFacts
 from agent.kubelet.images import ImageManager
+from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
@@ -34,4 +35,5 @@ class PodServices:
     recorder: Recorder
     root: Path
     settings: KubeletSettings
+    metrics: KubeletMetrics
     node: Callable[[], NodeFacts]

@@ -13,6 +13,7 @@ from agent.desired import DesiredState
 from agent.kubelet.exec_stream import attach, run_command
 from agent.kubelet.labels import identity
 from agent.kubelet.log_stream import log_options, send_log
+from agent.kubelet.metrics_stream import send_metrics
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pleg import Pleg
 from agent.kubelet.pods import containers, every_container, spec_of
@@ -22,7 +23,9 @@ from agent.kubelet.stream_refused import StreamRefused
 from agent.runtime.errors import NotFound, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.protocol import Streams
 from agent.runtime.spec import ContainerState
+from agent.stats.collector import Stats
 from proto.messages import StreamOpen
+from proto.metrics import STREAM_KIND as METRICS
 from proto.stream import Stream, StreamBroken
 
 log = logging.getLogger(__name__)
@@ -41,12 +44,14 @@ class PodStreams:
         desired: DesiredState,
         status: Callable[[str], Json | None],
         node_addresses: Callable[[], Sequence[str]],
+        stats: Stats,
     ) -> None:
         self._runtime = runtime
         self._pleg = pleg
         self._desired = desired
         self._status = status
         self._node_addresses = node_addresses
+        self._stats = stats
         #: Where the node's own server listens on loopback.
         self.server_port = 0
 
@@ -76,6 +81,9 @@ class PodStreams:
     async def _serve(self, request: StreamOpen, stream: Stream) -> None:
         if request.kind == "nodeproxy":
             await proxy_to_node(self._node_addresses(), self.server_port, request.options, stream)
+            return
+        if request.kind == METRICS:
+            await send_metrics(self._stats, stream)
             return
         pod = self._pod(request)
         observed = self._pleg.observation(identity(pod).uid)

@@ -21,7 +21,7 @@ from typing import Literal
 
 from lightkube.models.core_v1 import Container, Probe
 
-from agent.probes.protocol import MAX_OUTPUT, ProbeResult, ProbeTarget
+from agent.probes.protocol import MAX_OUTPUT, Outcome, ProbeResult, ProbeTarget
 from agent.probes.registry import probe_once
 from agent.probes.threshold import Threshold
 from agent.runtime.protocol import Streams
@@ -62,8 +62,11 @@ class _Probing:
 
 
 class ProbeManager:
-    def __init__(self, *, streams: Streams) -> None:
+    """ended: called with container id, kind and outcome of each single probe, for metrics."""
+
+    def __init__(self, *, streams: Streams, ended: Callable[[str, ProbeKind, Outcome], None]) -> None:
         self._streams = streams
+        self._ended = ended
         self._probing: dict[str, _Probing] = {}
         self._group: asyncio.TaskGroup | None = None
         self._commands = asyncio.Semaphore(_MAX_COMMANDS)
@@ -139,6 +142,7 @@ class ProbeManager:
         while True:
             began = asyncio.get_running_loop().time()
             result = await self._ask(subject, probe)
+            self._ended(subject.target.container_id, kind, result.outcome)
             if result.outcome != "success":
                 subject.told(kind, result)
             if threshold.take(result.outcome):

@@ -7,7 +7,7 @@ a moment later. What began lately needs none: its counter was zero when it began
 from dataclasses import dataclass
 
 #: Windows over which a rate is taken, in seconds. Shorter ones say little, longer ones say what was.
-SHORTEST, LONGEST = 0.9, 120.0
+SHORTEST, LONGEST = 0.5, 120.0
 #: Within this many seconds of a rate the same is told again instead of one over a window that is too short.
 _LASTS = 5.0
 

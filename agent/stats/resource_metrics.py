@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 
 from agent.stats.samples import ContainerSample, NodeSample, PodSample
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 #: Labels, value, time in seconds since the epoch (None: none is told).
 _Point = tuple[str, float, float | None]
 

@@ -19,6 +19,7 @@ class NodeStreams(Protocol):
     - attach: as exec, without command. Both begin with an empty frame on channel 1 when the process is joined.
     - portforward: port (int), on the pod's loopback. Channel 0 carries both directions.
     - podproxy: address (one of the pod's own, else it is refused), port (int). Channel 0 carries both directions.
+    - metrics: what the node and its pods use (proto.metrics). Without a pod.
     - nodeproxy: port (int) of the node's main address, or 0 for the agent's own server. Without a pod. As podproxy.
     """
 

@@ -11,7 +11,7 @@ from agent.runtime.spec import SandboxSpec
 async def test_a_container_whose_exit_overtakes_the_oom_event_is_seen_as_oom_killed() -> None:
     runtime = FakeRuntime(images=("image",))
     changed = asyncio.Event()
-    pleg = Pleg(runtime=runtime, on_change=lambda _: changed.set(), relist_period=60.0)
+    pleg = Pleg(runtime=runtime, on_change=lambda _: changed.set(), relist_period=60.0, relisted=print)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pleg.run())
         await pleg.synced.wait()

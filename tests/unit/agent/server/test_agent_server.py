@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -23,6 +24,14 @@ class Part:
     problem = "not yet"
 
 
+class Stats:
+    async def summary(self, *, only_cpu_and_memory: bool) -> dict[str, Any]:
+        return {"node": {"only": only_cpu_and_memory}, "pods": []}
+
+    async def resource_metrics(self) -> str:
+        return "resource_scrape_error 0\n"
+
+
 @asynccontextmanager
 async def serving(part: Part) -> AsyncIterator[str]:
     registry = CollectorRegistry()
@@ -31,7 +40,9 @@ async def serving(part: Part) -> AsyncIterator[str]:
         live={"ping": lambda: ""},
         ready={"part": lambda: part.problem},
         pod_list=lambda: {"apiVersion": "v1", "kind": "PodList", "items": []},
-        registry=registry,
+        stats=Stats(),
+        metrics=(registry, CollectorRegistry()),
+        probes=CollectorRegistry(),
     )
     server = Server(address="127.0.0.1", port=0, sources=sources)
     port = await server.start()
@@ -57,6 +68,9 @@ async def test_endpoints() -> None:
         part.problem = ""
         assert await get("/readyz") == (200, "ok")
         assert "wherry_test_value 3.0" in (await get("/metrics"))[1]
+        assert (await get("/metrics/resource")) == (200, "resource_scrape_error 0\n")
+        assert (await get("/stats/summary"))[1] == '{"node":{"only":false},"pods":[]}'
+        assert (await get("/stats/summary?only_cpu_and_memory=true"))[1] == '{"node":{"only":true},"pods":[]}'
         assert (await get("/pods"))[1] == '{"apiVersion":"v1","kind":"PodList","items":[]}'
         assert (await get("/nothing"))[0] == 404
 
@@ -67,7 +81,7 @@ async def test_a_port_in_use_is_named() -> None:
         server = Server(
             address="127.0.0.1",
             port=port,
-            sources=Sources(live={}, ready={}, pod_list=dict, registry=CollectorRegistry()),
+            sources=Sources(live={}, ready={}, pod_list=dict, stats=Stats(), metrics=(), probes=CollectorRegistry()),
         )
         with pytest.raises(CannotListen, match=f"{port}: the port is in use"):
             await server.start()
