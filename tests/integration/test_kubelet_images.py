@@ -27,7 +27,7 @@ def engine() -> Iterator[docker.APIClient]:
     finally:
         for image in client.images():
             names = [
-                name for name in (*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())) if "/wherry-test-pull" in name
+                name for name in (*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())) if "wherry-test-pull" in name
             ]
             for name in names:
                 with suppress(docker.errors.NotFound):
