@@ -76,12 +76,15 @@ async def _remove_containers(runtime: DockerRuntime) -> None:
             await runtime.remove(container_id)
 
     containers = await runtime.list_containers()
-    try:
-        async with asyncio.TaskGroup() as removing:
-            for container in containers:
-                removing.create_task(remove(container.id))
-    except* RuntimeFailure as failed:
-        raise RuntimeFailure(str(failed.exceptions[0])) from failed
+    # Sandboxes last: Podman lets none go before what lives in it.
+    for sandboxes in (False, True):
+        try:
+            async with asyncio.TaskGroup() as removing:
+                for container in containers:
+                    if container.is_sandbox == sandboxes:
+                        removing.create_task(remove(container.id))
+        except* RuntimeFailure as failed:
+            raise RuntimeFailure(str(failed.exceptions[0])) from failed
     if containers:
         print(f"removed {len(containers)} containers")
 

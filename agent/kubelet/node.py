@@ -91,7 +91,7 @@ class NodeDescriber:
             "nodeInfo": {
                 "architecture": host.architecture,
                 "bootID": host.boot_id,
-                "containerRuntimeVersion": f"docker://{engine.version if engine is not None else ''}",
+                "containerRuntimeVersion": f"{engine.name}://{engine.version}" if engine is not None else "docker://",
                 "kernelVersion": host.kernel,
                 "kubeProxyVersion": f"v{KUBERNETES_VERSION}",
                 "kubeletVersion": f"v{KUBERNETES_VERSION}-wherry.{VERSION}",

@@ -13,10 +13,11 @@ from urllib.parse import quote
 import docker
 import msgspec
 
+from agent.runtime import podman
 from agent.runtime.docker_config import container_config, sandbox_config, update_config
 from agent.runtime.docker_part import DockerPart
 from agent.runtime.engine_privilege import lowest_oom_score
-from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeUnavailable
+from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import (
     LABEL_KIND,
     ContainerPhase,
@@ -45,7 +46,8 @@ class DockerContainers(DockerPart):
         def call(client: docker.APIClient) -> str:
             host = config["HostConfig"]
             host["OomScoreAdj"] = max(host["OomScoreAdj"], lowest_oom_score(self._engine.base_url))
-            return str(client.create_container_from_config(config, name)["Id"])  # type: ignore[no-untyped-call]
+            wanted = podman.joined(config, self._engine.name)
+            return str(client.create_container_from_config(wanted, name)["Id"])  # type: ignore[no-untyped-call]
 
         try:
             return await self._engine.work(call)
@@ -63,8 +65,14 @@ class DockerContainers(DockerPart):
 
     async def update(self, container_id: str, limits: ResourceLimits) -> None:
         wanted = update_config(limits)
-        if wanted:
+        if not wanted:
+            return
+        try:
             await self._engine.work(lambda client: client.update_container(container_id, **wanted))
+        except NotFound:
+            if await self.inspect(container_id) is None:
+                raise
+            raise RuntimeFailure("the container engine cannot change the resources of a running container") from None
 
     async def remove(self, container_id: str) -> None:
         # "removal already in progress" is a Conflict; the destroy event tells when it is over.
@@ -98,7 +106,7 @@ class DockerContainers(DockerPart):
     async def info(self) -> EngineInfo:
         info: dict[str, Any] = await self._engine.quick(lambda client: client.info())
         return EngineInfo(
-            name="docker",
+            name=self._engine.name,
             version=str(info.get("ServerVersion", "")),
             operating_system=str(info.get("OperatingSystem", "")),
             kernel_version=str(info.get("KernelVersion", "")),
@@ -111,7 +119,8 @@ class DockerContainers(DockerPart):
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         shortest, longest = _RECONNECT_SECONDS
         delay = shortest
-        filters = msgspec.json.encode({"type": ["container"], "event": list(_EVENTS), "label": [LABEL_KIND]}).decode()
+        # Not filtered by label: Podman would let none through.
+        filters = msgspec.json.encode({"type": ["container"], "event": list(podman.actions(_EVENTS))}).decode()
         while True:
             try:
                 connection = await self._engine.open("GET", f"/events?filters={quote(filters)}")
@@ -125,7 +134,8 @@ class DockerContainers(DockerPart):
                 yield RuntimeEvent()
                 while line := await connection.reader.readline():
                     event = msgspec.json.decode(line)
-                    yield RuntimeEvent(container_id=event["Actor"]["ID"], action=event["Action"])
+                    if LABEL_KIND in (event["Actor"].get("Attributes") or ()):
+                        yield RuntimeEvent(container_id=event["Actor"]["ID"], action=podman.action(event["Action"]))
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 log.debug("the container engine's events broke off", extra={"error": error})
             finally:
@@ -174,7 +184,7 @@ def _state(raw: dict[str, Any]) -> ContainerState:
         exit_code=exit_code if phase == "exited" else 0,
         oom_killed=bool(state.get("OOMKilled")),
         start_error=start_error,
-        image=config.get("Image", ""),
+        image=podman.familiar(config.get("Image", "")),
         image_id=raw.get("Image", ""),
         pid=int(state.get("Pid") or 0),
         ips=ips,

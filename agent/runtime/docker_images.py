@@ -8,6 +8,7 @@ from urllib.parse import quote
 import docker
 import msgspec
 
+from agent.runtime import podman
 from agent.runtime.docker_part import DockerPart
 from agent.runtime.errors import NotFound, RegistryUnavailable, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import Image, RegistryCredentials
@@ -34,8 +35,8 @@ class DockerImages(DockerPart):
         config = raw.get("Config") or {}
         return Image(
             id=raw["Id"],
-            tags=tuple(raw.get("RepoTags") or ()),
-            digests=tuple(raw.get("RepoDigests") or ()),
+            tags=_names(raw.get("RepoTags")),
+            digests=_names(raw.get("RepoDigests")),
             size=int(raw.get("Size", 0)),
             user=config.get("User", ""),
             stop_signal=config.get("StopSignal", ""),
@@ -47,8 +48,8 @@ class DockerImages(DockerPart):
         return [
             Image(
                 id=one["Id"],
-                tags=tuple(tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"),
-                digests=tuple(digest for digest in one.get("RepoDigests") or () if digest != "<none>@<none>"),
+                tags=_names(one.get("RepoTags")),
+                digests=_names(one.get("RepoDigests")),
                 size=int(one.get("Size", 0)),
             )
             for one in found
@@ -87,9 +88,15 @@ class DockerImages(DockerPart):
         change = f"CMD {msgspec.json.encode(list(command)).decode()}"
 
         def call(client: docker.APIClient) -> None:
-            client.import_image_from_data(tar, repository=repository, tag=tag, changes=[change])
+            # Named in a step of its own: Podman's import knows no tag.
+            answer = client.import_image_from_data(tar, changes=[change])
+            client.tag(msgspec.json.decode(answer.splitlines()[-1])["status"], repository, tag, force=True)
 
         await self._engine.work(call)
+
+
+def _names(found: list[str] | None) -> tuple[str, ...]:
+    return tuple(podman.familiar(name) for name in found or () if not name.startswith("<none>"))
 
 
 def _tagged(reference: str) -> str:

@@ -23,6 +23,7 @@ import docker.errors
 import msgspec
 import requests.exceptions
 
+from agent.runtime import podman
 from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeFailure, RuntimeUnavailable
 
 #: How long one docker-py call may take, in seconds: longer than the slowest start on a loaded host.
@@ -38,14 +39,16 @@ def translate(error: Exception) -> RuntimeFailure:
     if isinstance(error, docker.errors.ImageNotFound):
         return ImageNotFound(error.explanation or str(error))
     if isinstance(error, docker.errors.APIError):
-        return for_status(error.status_code or 500, error.explanation or str(error))
+        return for_status(error.status_code or 500, error.explanation or str(error), cause=_cause(error))
     if isinstance(error, docker.errors.DockerException | requests.exceptions.RequestException | OSError):
         return RuntimeUnavailable(f"the container engine cannot be reached: {error}")
     raise error
 
 
-def for_status(status: int, message: str) -> RuntimeFailure:
-    """The house's error for an HTTP status of the engine."""
+def for_status(status: int, message: str, *, cause: object = None) -> RuntimeFailure:
+    """The house's error for an HTTP status of the engine and for the cause that it may name."""
+    if (kind := podman.error_of(cause)) is not None:
+        return kind(message)
     match status:
         case 404:
             return NotFound(message)
@@ -57,6 +60,15 @@ def for_status(status: int, message: str) -> RuntimeFailure:
             return RuntimeFailure(message)
 
 
+def _cause(error: docker.errors.APIError) -> object:
+    if error.response is None:
+        return None
+    try:
+        return msgspec.json.decode(error.response.content)["cause"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return None
+
+
 class Engine:
     """One engine's socket. An async context manager: leaving it ends the pools."""
 
@@ -66,6 +78,8 @@ class Engine:
         self._quick = ThreadPoolExecutor(4, thread_name_prefix="engine-quick")
         self._local = threading.local()
         self._clients: list[docker.APIClient] = []
+        #: "docker" or "podman", once it has answered.
+        self.name = ""
 
     async def __aenter__(self) -> "Engine":
         return self
@@ -109,6 +123,7 @@ class Engine:
         if client is None:
             self._knock()
             client = docker.APIClient(base_url=self.base_url, version="auto", timeout=CALL_TIMEOUT)
+            self.name = podman.engine_name(client.version())
             self._local.client = client
             self._clients.append(client)
         return client
@@ -187,7 +202,8 @@ class Connection:
             await self.writer.drain()
             status, length = await self._head()
             if status >= 400:
-                raise for_status(status, await self._error(length))
+                message, cause = await self._error(length)
+                raise for_status(status, message, cause=cause)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise RuntimeUnavailable(f"the container engine broke off: {error}") from error
 
@@ -204,12 +220,14 @@ class Connection:
         except (IndexError, ValueError) as error:
             raise RuntimeUnavailable(f"the container engine does not speak HTTP: {first!r}") from error
 
-    async def _error(self, length: int | None) -> str:
+    async def _error(self, length: int | None) -> tuple[str, object]:
+        """The engine's words and the cause that it names."""
         raw = await (self.reader.readexactly(length) if length is not None else self.reader.read(64 * 1024))
         try:
-            return str(msgspec.json.decode(raw)["message"])
+            answer = msgspec.json.decode(raw)
+            return str(answer["message"]), answer.get("cause")
         except (msgspec.DecodeError, KeyError, TypeError):
-            return raw.decode("utf-8", "replace").strip()
+            return raw.decode("utf-8", "replace").strip(), None
 
     async def raw(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
