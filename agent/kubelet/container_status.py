@@ -33,7 +33,7 @@ class ContainerFacts:
     """What a status shows beyond the runtime's view.
 
     messages: termination messages by container id. image_names: the reference and pullable id of an image by its id.
-    allocated, actuated: as in the pod's record.
+    allocated, actuated: as in the pod's record. hooking: ids of instances whose postStart hook runs.
     """
 
     waiting: Mapping[str, WaitReason] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class ContainerFacts:
     image_id: Callable[[str], str] = lambda image_id: f"docker://{image_id}" if image_id else ""
     allocated: Mapping[str, Amounts] = field(default_factory=dict)
     actuated: Mapping[str, Amounts] = field(default_factory=dict)
+    hooking: frozenset[str] = frozenset()
 
 
 def timestamp(moment: datetime | None) -> str | None:
@@ -67,6 +68,9 @@ def container_status(
     last_state: Json = {}
     if newest is None:
         state = _waiting(waiting or default_waiting)
+    elif newest.running and newest.id in facts.hooking:
+        state = _waiting(default_waiting)
+        last_state = _last(instances[1:], facts)
     elif newest.running:
         state = {"running": {"startedAt": timestamp(newest.started_at)}}
         last_state = _last(instances[1:], facts)

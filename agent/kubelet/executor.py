@@ -21,7 +21,7 @@ from agent.kubelet.pod_volumes import VolumesFailed, set_up
 from agent.kubelet.pods import every_container, spec_grace, spec_of
 from agent.kubelet.sandbox import sandbox_spec
 from agent.kubelet.services import PodServices
-from agent.kubelet.starter import PodIps, Starter, StartFailed
+from agent.kubelet.starter import PodIps, Starter, StartFailed, post_start_hook
 from agent.runtime.errors import Conflict, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.spec import ContainerState
 from agent.volumes.protocol import Prepared
@@ -43,6 +43,9 @@ class Executor:
 
     async def execute(self, pod: Pod, observed: PodObservation, actions: PodActions) -> dict[str, float]:
         """What did not work: the seconds to wait, by container; "" for all of them. Raises RuntimeFailure, SandboxFailed."""
+        if actions.create_sandbox and observed.sandboxes:
+            text = "Pod sandbox changed, it will be killed and re-created."
+            self._services.recorder.normal(pod, "SandboxChanged", text)
         if actions.kill_pod:
             await self._kill_pod(pod, observed)
         elif actions.kill:
@@ -224,7 +227,10 @@ class Executor:
         address = sandbox.ips[0] if sandbox.ips else next(iter(self._services.node().ips), "127.0.0.1")
         try:
             self._view.go_on(container.name)
-            await self._starter.begin(pod, container, container_id, address=address)
+            if post_start_hook(container) is not None:
+                self._view.hooking.add(container_id)
+            await self._starter.begin(pod, container, container_id)
+            await self._starter.post_start(pod, container, container_id, address=address)
         except StartFailed as error:
             state = await self._services.pleg.refresh(container_id)
             if state is not None and state.running:
@@ -232,6 +238,8 @@ class Executor:
                     pod, container, state, grace=Grace(spec_grace(pod)), address=address, message="FailedPostStartHook"
                 )
             return error
+        finally:
+            self._view.hook_over(container_id)
         return None
 
     async def _start_sandbox(self, pod: Pod, sandbox_id: str, ready: "asyncio.Future[ContainerState]") -> None:

@@ -47,6 +47,8 @@ class PodView:
         self.resize_conditions: list[Json] = []
         #: Containers whose next start does not wait, whatever their last ones did: they were given other resources.
         self.forgiven: set[str] = set()
+        #: Ids of instances whose postStart hook runs: they are not shown as running yet, nor probed.
+        self.hooking: set[str] = set()
         self._pod: Pod | None = None
 
     async def load(self, pod: Pod) -> None:
@@ -114,6 +116,11 @@ class PodView:
         self._waiting.pop(name, None)
         self.forgiven.discard(name)
 
+    def hook_over(self, container_id: str) -> None:
+        if container_id in self.hooking:
+            self.hooking.discard(container_id)
+            self._on_change()
+
     def verdicts(self, observed: PodObservation) -> dict[str, Verdict]:
         found: dict[str, Verdict] = {}
         for state in observed.running():
@@ -141,7 +148,13 @@ class PodView:
         ordinary = {container.name for container in init_containers(pod) if not is_sidecar(container, pod)}
         for state in observed.containers():
             container = by_name.get(state.labels.get(CONTAINER_NAME, ""))
-            if not state.running or container is None or container.name in ordinary or sandbox is None:
+            if (
+                not state.running
+                or container is None
+                or container.name in ordinary
+                or sandbox is None
+                or state.id in self.hooking
+            ):
                 probes.remove(state.id)
                 continue
             target = ProbeTarget(state.id, self.address(observed), named_ports(container))
@@ -193,6 +206,7 @@ class PodView:
                 image_id=self._services.images.image_id,
                 allocated=self.record.allocated or {},
                 actuated=self.record.actuated,
+                hooking=frozenset(self.hooking),
             ),
             conditions=self.record.conditions,
             more_conditions=() if deleting or self.over else tuple(self.resize_conditions),

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lightkube.models.core_v1 import Container, Pod
+from lightkube.models.core_v1 import Container, LifecycleHandler, Pod
 
 from agent.kubelet.actions import Start
 from agent.kubelet.container_status import WaitReason
@@ -104,8 +104,8 @@ class Starter:
                 await self._services.runtime.remove(state.id)
                 await self._services.pleg.refresh(state.id)
 
-    async def begin(self, pod: Pod, container: Container, container_id: str, *, address: str) -> None:
-        """Start a created container and run its postStart hook. Raises StartFailed, RuntimeUnavailable."""
+    async def begin(self, pod: Pod, container: Container, container_id: str) -> None:
+        """Start a created container. Raises StartFailed, RuntimeUnavailable."""
         services = self._services
         try:
             await services.runtime.start(container_id)
@@ -119,11 +119,15 @@ class Starter:
             raise StartFailed(WaitReason("RunContainerError", message)) from error
         services.recorder.normal(pod, "Started", f"Started container {container.name}", container)
         await services.pleg.refresh(container_id)
-        hook = container.lifecycle.postStart if container.lifecycle is not None else None
+
+    async def post_start(self, pod: Pod, container: Container, container_id: str, *, address: str) -> None:
+        """Run the postStart hook, if there is one. Raises StartFailed."""
+        services = self._services
+        hook = post_start_hook(container)
         if hook is None:
             return
         try:
-            await run_hook(hook, container, container_id=container_id, address=address, streams=services.runtime)
+            await run_hook(hook, pod, container, container_id=container_id, address=address, streams=services.runtime)
         except HookFailed as error:
             services.recorder.warning(pod, "FailedPostStartHook", "PostStartHook failed", container)
             raise StartFailed(WaitReason("PostStartHookError", str(error))) from error
@@ -205,6 +209,10 @@ class Starter:
         if found is None or not found.running:
             raise InvalidContainer(f"unable to find target container {target}")
         return found.id
+
+
+def post_start_hook(container: Container) -> LifecycleHandler | None:
+    return container.lifecycle.postStart if container.lifecycle is not None else None
 
 
 def _touch(path: Path) -> None:
