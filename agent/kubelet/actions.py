@@ -97,7 +97,7 @@ class _Plan:
             # In an older sandbox, or about to be killed: its end comes first, without back-off.
             self.start.append(Start(container, restart_count(last) + 1, 0.0))
         else:
-            pause = back_off(last)
+            pause = back_off(last, self.now)
             if pause.until > self.now and container.name not in self.forgiven:
                 self.waiting.append(Waiting(container, last, pause.delay, pause.until))
             else:
@@ -126,6 +126,8 @@ def compute_pod_actions(
         return PodActions(kill_pod=bool(observed.running() or observed.sandboxes), remove=remove)
     plan = _Plan(pod, observed, now, restarts, forgiven)
     if sandbox is None:
+        if restart_policy(pod) == "Never" and _begun(pod, observed):
+            return PodActions(kill_pod=bool(observed.running() or observed.sandboxes), remove=remove)
         attempt = sandbox_attempt(observed.sandboxes[0]) + 1 if observed.sandboxes else _attempt_without_sandbox(observed)
         inits = init_containers(pod)
         if inits:
@@ -257,6 +259,14 @@ def _finished(pod: Pod, observed: PodObservation) -> bool:
             if ended_badly and not is_sidecar(container, pod) and observed.newest(containers(pod)[0].name) is None:
                 return True
     return all(not _to_be_run(pod, observed.newest(container.name)) for container in containers(pod))
+
+
+def _begun(pod: Pod, observed: PodObservation) -> bool:
+    """A container has been started, or an init container runs: with its sandbox lost it ends, and nothing may run it again."""
+    inits = (observed.newest(one.name) for one in init_containers(pod) if not is_sidecar(one, pod))
+    if any(last is not None and last.running for last in inits):
+        return True
+    return any(observed.newest(container.name) is not None for container in containers(pod))
 
 
 def _leftovers(pod: Pod, observed: PodObservation, sandbox: ContainerState | None) -> tuple[ContainerState, ...]:

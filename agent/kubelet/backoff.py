@@ -34,13 +34,16 @@ def doubled(delay: float) -> float:
     return min(delay * 2, MAXIMUM) if delay else INITIAL
 
 
-def back_off(ended: ContainerState) -> BackOff:
+def back_off(ended: ContainerState, now: datetime) -> BackOff:
+    """now: by the clock that the engine reads too. If it was set back by more than the wait, nothing is left to wait for."""
     finished = ended.finished_at or ended.created_at
     started = ended.started_at or ended.created_at
     delay = back_off_of(ended)
     if (finished - started).total_seconds() > RESET_AFTER:
         delay = 0.0
-    return BackOff(delay, finished + timedelta(seconds=delay), doubled(delay))
+    pause = timedelta(seconds=delay)
+    until = now if finished - now > pause else finished + pause
+    return BackOff(delay, until, doubled(delay))
 
 
 class SyncBackOff:

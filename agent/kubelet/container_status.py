@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lightkube.models.core_v1 import Container
+from lightkube.models.core_v1 import Container, VolumeMount
 
 from agent.kubelet.labels import restart_count
 from agent.kubelet.record import Amounts
@@ -18,6 +18,9 @@ from agent.runtime.spec import ContainerState
 from proto.k8s.time import format_time
 
 Json = dict[str, Any]
+
+#: The exit code of a container whose process could not be started, as containerd gives it.
+_START_ERROR = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,16 @@ def container_status(
         status["resources"] = shown(container, facts.actuated.get(container.name, given) if running else given)
         if requests := shown(container, given).get("requests"):
             status["allocatedResources"] = requests
+        if container.volumeMounts:
+            status["volumeMounts"] = [_mounted(mount) for mount in container.volumeMounts]
     return status
+
+
+def _mounted(mount: VolumeMount) -> Json:
+    shown: Json = {"name": mount.name, "mountPath": mount.mountPath}
+    if mount.readOnly:
+        shown |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+    return shown
 
 
 def _waiting(why: WaitReason) -> Json:
@@ -124,7 +136,7 @@ def _terminated(state: ContainerState, facts: ContainerFacts) -> Json:
     else:
         reason = "Error" if state.exit_code else "Completed"
     terminated: Json = {
-        "exitCode": state.exit_code if not state.start_error else (state.exit_code or 128),
+        "exitCode": state.exit_code if not state.start_error else _START_ERROR,
         "reason": reason,
         "startedAt": timestamp(state.started_at),
         "finishedAt": timestamp(state.finished_at),

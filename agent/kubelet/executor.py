@@ -15,7 +15,7 @@ from agent.kubelet.killer import Killer
 from agent.kubelet.labels import CONTAINER_NAME, identity
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_directory import PodDirectory
-from agent.kubelet.pod_files import host_resolver, hosts_file, pod_resolver, write_in_place
+from agent.kubelet.pod_files import NameTooLong, host_resolver, hosts_file, pod_resolver, write_in_place
 from agent.kubelet.pod_view import PodView
 from agent.kubelet.pod_volumes import VolumesFailed, set_up
 from agent.kubelet.pods import every_container, spec_grace, spec_of
@@ -167,7 +167,13 @@ class Executor:
             await services.network.ready()
         try:
             image = await services.pause.ensure()
-            spec = sandbox_spec(pod, attempt=actions.sandbox_attempt, image=image, network=services.network.name)
+            spec = sandbox_spec(
+                pod,
+                attempt=actions.sandbox_attempt,
+                image=image,
+                network=services.network.name,
+                cluster_domain=services.network.cluster_domain,
+            )
             try:
                 sandbox_id = await services.runtime.create_sandbox(spec)
             except Conflict:
@@ -177,7 +183,7 @@ class Executor:
                 sandbox_id = await services.runtime.create_sandbox(spec)
         except RuntimeUnavailable:
             raise
-        except RuntimeFailure as error:
+        except (RuntimeFailure, NameTooLong) as error:
             raise SandboxFailed(str(error)) from error
         return await self._start_all(pod, actions.start, volumes, sandbox_id, None)
 

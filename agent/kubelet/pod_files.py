@@ -17,6 +17,12 @@ from agent.kubelet.pods import spec_of
 _RESOLVED = Path("/run/systemd/resolve/resolv.conf")
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
+#: The kernel's own bound.
+_MAX_HOSTNAME = 64
+
+
+class NameTooLong(Exception):
+    """A host name that the kernel would not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,20 @@ def hostname(pod: Pod) -> str:
     """The pod's host name: its own setting or its name, at most 63 characters."""
     name = spec_of(pod).hostname or identity(pod).name
     return name[:63].rstrip("-.")
+
+
+def system_hostname(pod: Pod, *, cluster_domain: str) -> str:
+    """What the kernel is told: with setHostnameAsFQDN and a subdomain the whole name. Raises NameTooLong."""
+    spec, name = spec_of(pod), hostname(pod)
+    if not (spec.setHostnameAsFQDN and spec.subdomain):
+        return name
+    whole = f"{name}.{spec.subdomain}.{identity(pod).namespace}.svc.{cluster_domain}"
+    if len(whole) > _MAX_HOSTNAME:
+        raise NameTooLong(
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {whole} is too long "
+            f"({_MAX_HOSTNAME} characters is the max, {len(whole)} characters requested)"
+        )
+    return whole
 
 
 def hosts_file(pod: Pod, *, pod_ips: Sequence[str], cluster_domain: str, host_content: str) -> str:

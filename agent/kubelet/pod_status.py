@@ -25,6 +25,14 @@ from agent.kubelet.record import ConditionRecord
 
 Json = dict[str, Any]
 
+_KILLED = 137
+_UNSEEN = "The container could not be located when the pod was terminated"
+_INIT_UNSEEN = (
+    "Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally"
+)
+#: Of all termination messages of a pod together, in bytes.
+_MAX_MESSAGES = 12 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
@@ -52,26 +60,28 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
     init_statuses: list[Json] = []
     initialized = True
     for index, container in enumerate(inits):
-        waits = WaitReason("PodInitializing")
         sidecar = is_sidecar(container, pod)
         status = container_status(
             container,
             observed.all_instances(container.name),
             facts=facts.containers,
-            default_waiting=waits,
+            default_waiting=WaitReason("PodInitializing"),
             started_matters=sidecar,
         )
+        if not sidecar and _begun_after(pod, observed, index):
+            status |= {"state": {"terminated": _ended_unseen(0, "Completed", _INIT_UNSEEN)}, "ready": True}
         init_statuses.append(status)
-        if sidecar:
-            initialized &= status["started"] or _any_begun(pod, observed)
-        else:
-            initialized &= status["ready"] or _begun_after(pod, observed, index)
+        initialized &= status["started"] or _any_begun(pod, observed) if sidecar else status["ready"]
     default = WaitReason("ContainerCreating" if not inits or initialized else "PodInitializing")
     statuses = [
         container_status(container, observed.all_instances(container.name), facts=facts.containers, default_waiting=default)
         for container in containers(pod)
     ]
-    phase = facts.phase or _phase(pod, init_statuses, statuses, initialized=initialized, ended=facts.ended)
+    if facts.ended and initialized:
+        for status in statuses:
+            if "waiting" in status["state"]:
+                status["state"] = {"terminated": _ended_unseen(_KILLED, "ContainerStatusUnknown", _UNSEEN)}
+    phase = facts.phase or _phase(pod, init_statuses, statuses, ended=facts.ended)
     conditions = [
         *_conditions(pod, observed, init_statuses, statuses, phase=phase, initialized=initialized),
         *facts.more_conditions,
@@ -88,6 +98,7 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
     ephemeral = [_ephemeral_status(container, observed, facts) for container in ephemeral_containers(pod)]
     if ephemeral:
         status_json["ephemeralContainerStatuses"] = ephemeral
+    _bound_messages([*init_statuses, *statuses, *ephemeral])
     if facts.host_ips:
         status_json |= {"hostIP": facts.host_ips[0], "hostIPs": [{"ip": ip} for ip in facts.host_ips]}
     pod_ips = facts.host_ips[:1] if spec_of(pod).hostNetwork and observed.sandboxes else facts.pod_ips
@@ -98,6 +109,22 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
     if facts.message:
         status_json["message"] = facts.message
     return status_json
+
+
+def _ended_unseen(exit_code: int, reason: str, message: str) -> Json:
+    """The end of a container of which the engine has nothing (any more)."""
+    return {"exitCode": exit_code, "reason": reason, "message": message, "startedAt": None, "finishedAt": None}
+
+
+def _bound_messages(statuses: list[Json]) -> None:
+    """Each container's share of what the pod may say at its containers' ends."""
+    share = _MAX_MESSAGES // max(1, len(statuses))
+    for status in statuses:
+        for state in (status["state"], status["lastState"]):
+            terminated = state.get("terminated", {})
+            message = terminated.get("message", "").encode()
+            if len(message) > share:
+                terminated["message"] = message[:share].decode(errors="ignore")
 
 
 def _ephemeral_status(container: Container, observed: PodObservation, facts: PodFacts) -> Json:
@@ -122,36 +149,44 @@ def _begun_after(pod: Pod, observed: PodObservation, index: int) -> bool:
     return _any_begun(pod, observed) or any(observed.newest(name) is not None for name in later)
 
 
-def _phase(pod: Pod, inits: list[Json], mains: list[Json], *, initialized: bool, ended: bool) -> str:
+def _phase(pod: Pod, inits: list[Json], mains: list[Json], *, ended: bool) -> str:
+    """As kubelet's getPhase: a sidecar keeps a pod running, but neither its end nor its exit code counts."""
     policy = restart_policy(pod)
-    if not initialized:
-        for container, status in zip(init_containers(pod), inits, strict=True):
-            bad = status["state"].get("terminated", {}).get("exitCode", 0) != 0
-            if bad and (policy == "Never" or ended) and not is_sidecar(container, pod):
-                return "Failed"
-        if not ended:
-            return "Pending"
+    pending = failed = False
     running = waiting = stopped = succeeded = 0
+    begun = any("waiting" not in status["state"] or status["lastState"] for status in mains)
+    for container, status in zip(init_containers(pod), inits, strict=True):
+        state, last = status["state"], status["lastState"].get("terminated")
+        if is_sidecar(container, pod):
+            running += "running" in state
+            waiting += "waiting" in state and last is None
+            pending |= not begun and not status["started"] and ("running" in state or last is None)
+        elif "terminated" in state or last is not None:
+            failed |= state.get("terminated", last)["exitCode"] != 0
+        else:
+            pending = True
     for status in mains:
-        state, last = status["state"], status["lastState"]
+        state = status["state"]
         if "running" in state:
             running += 1
         elif "terminated" in state:
             stopped += 1
             succeeded += state["terminated"]["exitCode"] == 0
-        elif "terminated" in last:
+        elif status["lastState"]:
             stopped += 1
         else:
             waiting += 1
-    if waiting:
+    if failed and (policy == "Never" or ended):
+        return "Failed"
+    if pending or waiting:
         return "Failed" if ended and not running else "Pending"
     if running:
         return "Running"
-    if ended or policy == "Never":
-        return "Succeeded" if succeeded == stopped else "Failed"
-    if policy == "Always":
+    if policy == "Always" and not ended:
         return "Running"
-    return "Succeeded" if succeeded == stopped else "Running"
+    if stopped == succeeded:
+        return "Succeeded"
+    return "Failed" if ended or policy == "Never" else "Running"
 
 
 def _conditions(
@@ -202,10 +237,15 @@ def _pod_ready(pod: Pod, readiness: Json) -> Json:
         return readiness | {"type": "Ready"}
     gates = spec_of(pod).readinessGates or []
     given = {condition.type: condition.status for condition in (pod.status.conditions or [] if pod.status is not None else [])}
-    open_gates = [gate.conditionType for gate in gates if given.get(gate.conditionType) != "True"]
-    if open_gates:
-        problem = "; ".join(f'corresponding condition of pod readiness gate "{gate}" does not exist.' for gate in open_gates)
-        return _condition("Ready", problem=problem, reason="ReadinessGatesNotReady")
+    problems = [
+        f'the status of pod readiness gate "{gate.conditionType}" is not "True", but {given[gate.conditionType]}'
+        if gate.conditionType in given
+        else f'corresponding condition of pod readiness gate "{gate.conditionType}" does not exist.'
+        for gate in gates
+        if given.get(gate.conditionType) != "True"
+    ]
+    if problems:
+        return _condition("Ready", problem="; ".join(problems), reason="ReadinessGatesNotReady")
     return readiness | {"type": "Ready"}
 
 

@@ -30,6 +30,7 @@ from agent.kubelet.backoff import SyncBackOff
 from agent.kubelet.container_status import WaitReason
 from agent.kubelet.executor import Executor
 from agent.kubelet.grace import Grace
+from agent.kubelet.killer import MINIMUM_GRACE
 from agent.kubelet.labels import identity
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_view import PodView
@@ -42,6 +43,8 @@ from agent.volumes.tear_down import tear_down
 log = logging.getLogger(__name__)
 
 _UNAVAILABLE_RETRY = 1.0
+#: Seconds for a pod that was deleted by force: it is gone from the API, and what takes its place may run already.
+_FORCED_GRACE = MINIMUM_GRACE
 
 
 class PodWorker:
@@ -64,6 +67,9 @@ class PodWorker:
         #: Until when, on the loop's clock, a container that failed to start is not tried again; "" stands for all.
         self._held: dict[str, float] = {}
         self._back_off = SyncBackOff()
+        #: On the loop's clock, when the pod has been active for as long as it may: jumps of the node's clock do not count.
+        self._deadline: tuple[int, float] | None = None
+        self._forced = False
 
     @property
     def pod(self) -> Pod:
@@ -87,7 +93,8 @@ class PodWorker:
         self.wake()
 
     def remove(self) -> None:
-        """An order took the pod away: end it with grace."""
+        """An order took the pod away before its end was reported here: it was deleted by force."""
+        self._forced = True
         self._delete()
         self.wake()
 
@@ -103,8 +110,13 @@ class PodWorker:
 
     def _delete(self) -> None:
         if self._grace is not None:
-            self._grace.shorten(grace_period(self._pod))
+            self._grace.shorten(self._grace_seconds())
         self._deletion.set()
+
+    def _grace_seconds(self) -> float:
+        """At least a second, as kubelet, for containers that are told to end at once too."""
+        seconds = max(1.0, float(grace_period(self._pod)))
+        return min(seconds, _FORCED_GRACE) if self._forced else seconds
 
     async def run(self) -> None:
         """Until the pod is terminated and reported so. Safe to call again after an error."""
@@ -148,8 +160,11 @@ class PodWorker:
             self._sync_wanted.clear()
             try:
                 wait = await self._sync()
-            except RuntimeUnavailable:
-                wait = _UNAVAILABLE_RETRY
+            except RuntimeUnavailable as error:
+                # An engine that is down answers again for all pods at once. One that answers others and not this one (a call
+                # that hangs) is asked seldom: each try holds one of the few calls that it is given at a time.
+                wait = _UNAVAILABLE_RETRY if self._services.pleg.problem else self._back_off.failed()
+                log.info("the engine did not answer: %s", error, extra={"pod": identity(self._pod), "retry_seconds": wait})
             except RuntimeFailure as error:
                 wait = self._back_off.failed()
                 log.warning("a pod could not be synced: %s", error, extra={"pod": identity(self._pod), "retry_seconds": wait})
@@ -162,12 +177,14 @@ class PodWorker:
         """Act once; seconds until it must look again without being told (None: never). Raises RuntimeFailure."""
         now = datetime.now(UTC)
         pod, observed = self._resizer.admit(self._pod), self._services.pleg.observation(self.uid)
-        deadline = self._deadline()
-        if deadline is not None and now >= deadline:
-            self._view.end("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+        left = self._active_seconds_left()
+        if left is not None and left <= 0 and not self._view.over:
+            message = "Pod was active on the node longer than the specified deadline"
+            self._services.recorder.normal(pod, "DeadlineExceeded", message)
+            self._view.end("Failed", "DeadlineExceeded", message)
         if (pause := self._back_off.remaining) and not self._view.over:
             # Whatever wakes a pod that failed: it waits.
-            return min(pause, (deadline - now).total_seconds()) if deadline is not None else pause
+            return min(pause, left) if left is not None else pause
         # Before the decision: whether a sidecar has started is known by its probes only.
         self._view.watch_probes(pod, observed, deleting=False)
         actions = compute_pod_actions(
@@ -189,8 +206,8 @@ class PodWorker:
             for name, seconds in (await self._executor.execute(pod, observed, actions)).items():
                 self._held[name] = loop.time() + seconds
             self._back_off.reset()
-        moments = [moment for moment in (actions.wake_at, deadline if not self._view.over else None) if moment is not None]
-        waits = [max(0.01, (moment - datetime.now(UTC)).total_seconds()) for moment in moments]
+        waits = [max(0.01, (actions.wake_at - datetime.now(UTC)).total_seconds())] if actions.wake_at is not None else []
+        waits += [max(0.01, left)] if left is not None and not self._view.over else []
         waits += [retry_resize] if retry_resize is not None else []
         waits += [max(0.01, until - asyncio.get_running_loop().time()) for until in self._held.values()]
         return min(waits, default=None)
@@ -204,12 +221,16 @@ class PodWorker:
         start = tuple(one for one in actions.start if not self._held.keys() & {"", one.container.name})
         return replace(actions, start=start, create_sandbox=actions.create_sandbox and bool(start))
 
-    def _deadline(self) -> datetime | None:
+    def _active_seconds_left(self) -> float | None:
+        """Until activeDeadlineSeconds is over; None without one."""
         seconds = spec_of(self._pod).activeDeadlineSeconds
-        start = self._view.start_time
-        if seconds is None or start is None:
+        if seconds is None:
             return None
-        return datetime.fromtimestamp(start.timestamp() + seconds, UTC)
+        now = asyncio.get_running_loop().time()
+        if self._deadline is None or self._deadline[0] != seconds:
+            spent = max(0.0, (datetime.now(UTC) - self._view.start_time).total_seconds())
+            self._deadline = (seconds, now + seconds - spent)
+        return self._deadline[1] - now
 
     def _note_waiting(self, actions: PodActions) -> None:
         for waiting in actions.waiting:
@@ -222,7 +243,8 @@ class PodWorker:
 
     async def _terminate(self) -> None:
         spent = await self._view.ending_for()
-        self._grace = Grace(grace_period(self._pod) - spent)
+        self._grace = Grace(self._grace_seconds() - spent)
+        told = ""
         while True:
             observed = self._services.pleg.observation(self.uid)
             for state in observed.running():
@@ -233,6 +255,9 @@ class PodWorker:
                     return
             except RuntimeFailure as error:
                 log.warning("a pod could not be ended yet", extra={"pod": identity(self._pod), "error": error})
+                if str(error) != told:
+                    told = str(error)
+                    self._services.recorder.warning(self._pod, "FailedKillPod", f"error killing pod: {error}")
                 await asyncio.sleep(_UNAVAILABLE_RETRY)
 
     async def _clean_up(self) -> None:

@@ -4,13 +4,13 @@ from lightkube.models.core_v1 import Pod, PodSecurityContext
 
 from agent.kubelet.labels import identity, sandbox_labels, sandbox_name
 from agent.kubelet.pause_image import REAPING_COMMAND
-from agent.kubelet.pod_files import hostname
+from agent.kubelet.pod_files import system_hostname
 from agent.kubelet.pods import all_containers, spec_grace, spec_of
 from agent.runtime.spec import PortMapping, SandboxSpec
 
 
-def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str) -> SandboxSpec:
-    """Pure. network: the runtime's name of the pod network."""
+def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str, cluster_domain: str) -> SandboxSpec:
+    """Pure. network: the runtime's name of the pod network. Raises NameTooLong."""
     spec, who = spec_of(pod), identity(pod)
     security = spec.securityContext or PodSecurityContext()
     host_network = bool(spec.hostNetwork)
@@ -19,7 +19,7 @@ def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str) -> Sandbox
         name=sandbox_name(who, attempt),
         image=image,
         labels=sandbox_labels(who, attempt=attempt, grace=spec_grace(pod)),
-        hostname="" if host_network else hostname(pod),
+        hostname="" if host_network else system_hostname(pod, cluster_domain=cluster_domain),
         network=None if host_network else network,
         host_network=host_network,
         host_pid=bool(spec.hostPID),

@@ -4,6 +4,7 @@ https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-fa
 """
 
 import asyncio
+import os
 from pathlib import Path
 
 from lightkube.models.core_v1 import Container
@@ -18,7 +19,7 @@ _MAX_LOG_LINES = 80
 
 
 async def termination_message(container: Container, state: ContainerState, path: Path, streams: Streams) -> str:
-    """From its file; with FallbackToLogsOnError the log's tail when it failed and said nothing."""
+    """The end of its file; with FallbackToLogsOnError the log's tail when it failed and said nothing."""
     message = await asyncio.to_thread(_read, path)
     if message or not state.exit_code or container.terminationMessagePolicy != "FallbackToLogsOnError":
         return message
@@ -35,6 +36,8 @@ async def termination_message(container: Container, state: ContainerState, path:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _MAX_BYTES))
             return file.read(_MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

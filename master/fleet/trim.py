@@ -29,6 +29,8 @@ def trim(resource: str, obj: Resource) -> Json:
                 for key in ("phase", "qosClass")
                 if key in status and (key != "phase" or status[key] in _ENDED)
             }
+            if gates := _gates(value.get("spec", {}), status):
+                value["status"]["conditions"] = gates
         case "nodes":
             return _node(value)
         case "persistentvolumeclaims" | "persistentvolumes":
@@ -42,6 +44,16 @@ def trim(resource: str, obj: Resource) -> Json:
             # would be a second copy of it.
             metadata.get("annotations", {}).pop(_LAST_APPLIED, None)
     return value
+
+
+def _gates(spec: Json, status: Json) -> list[Json]:
+    """What others say of the pod's readiness gates: its node makes it ready by them."""
+    wanted = {gate["conditionType"] for gate in spec.get("readinessGates") or ()}
+    return [
+        {"type": condition["type"], "status": condition["status"]}
+        for condition in status.get("conditions") or ()
+        if condition["type"] in wanted
+    ]
 
 
 def _node(value: Json) -> Json:

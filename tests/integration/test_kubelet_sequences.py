@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import selectors
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -19,29 +18,10 @@ from agent.kubelet.labels import CONTAINER_NAME, POD_UID
 from agent.runtime.fake import FakeRuntime
 from agent.settings.kubelet import KubeletSettings
 from tests.integration.kubelet_node import Network, Reports
+from tests.virtual_time import VirtualLoop
 
 UID = "u1"
 STEPS = ("finish", "fail", "lose sandbox", "remove container", "new image", "restart agent", "wait", "stubborn")
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """Time jumps to the next timer as soon as nothing else is to be done."""
-
-    def __init__(self) -> None:
-        super().__init__(selectors.DefaultSelector())
-        self._now = 0.0
-        real = self._selector.select  # type: ignore[attr-defined]
-
-        def select(timeout: float | None) -> Any:
-            found = real(0 if timeout == 0 else 0.003)
-            if not found and timeout:
-                self._now += timeout
-            return found
-
-        self._selector.select = select  # type: ignore[attr-defined]
-
-    def time(self) -> float:
-        return self._now
 
 
 class WatchedRuntime(FakeRuntime):

@@ -157,3 +157,36 @@ def test_an_ephemeral_container_ends_with_its_pod() -> None:
     wanted = pod(restartPolicy="Never", ephemeralContainers=[{"name": "look", "image": "tools:1"}])
     done = decide(wanted, sandbox(wanted), instance(wanted, exit_code=0), instance(wanted, "look"))
     assert (done.kill_pod, done.start) == (True, ())
+
+
+def test_a_lost_sandbox_ends_a_pod_that_never_restarts_and_one_that_has_not_begun_starts_anew() -> None:
+    wanted = pod(inits=[{}], restartPolicy="Never")
+    lost = sandbox(wanted, running=False)
+    begun = decide(wanted, lost, instance(wanted, "i0", exit_code=0), instance(wanted))
+    assert (begun.kill_pod, begun.create_sandbox, begun.start) == (True, False, ())
+    initializing = decide(wanted, lost, instance(wanted, "i0"))
+    assert (initializing.kill_pod, initializing.create_sandbox) == (True, False)
+    assert decide(wanted, lost, instance(wanted, "i0", exit_code=0)).create_sandbox
+
+
+@pytest.mark.parametrize(("ahead", "starts_now"), [(5.0, False), (3600.0, True)])
+def test_a_clock_that_is_set_back_makes_no_back_off_endless(ahead: float, starts_now: bool) -> None:
+    """A container that ended in the future: its wait is at most as long again."""
+    wanted = pod()
+    actions = decide(wanted, sandbox(wanted), instance(wanted, exit_code=1, ended=-ahead, back_off=10.0))
+    assert bool(actions.start) is starts_now
+    assert actions.wake_at == (None if starts_now else NOW + timedelta(seconds=15))
+
+
+def test_a_resize_that_needs_it_restarts_and_a_forgiven_container_does_not_wait() -> None:
+    wanted = pod({}, {})
+    running, crashed = instance(wanted), instance(wanted, "c1", exit_code=137, back_off=300.0)
+    actions = compute_pod_actions(
+        wanted,
+        PodObservation.of((sandbox(wanted), running, crashed)),
+        now=NOW,
+        restarts={running.id},
+        forgiven={"c1"},
+    )
+    assert [one.message for one in actions.kill] == ["Container c0 resize requires restart"]
+    assert starts(actions) == [("c0", 1, 0.0), ("c1", 1, 300.0)]

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
-from lightkube.models.core_v1 import Pod
+from lightkube.models.core_v1 import Pod, PodStatus
 
 from agent.kubelet.container_status import ContainerFacts, WaitReason
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_status import PodFacts, pod_status
+from agent.kubelet.record import Amounts
 from agent.runtime.spec import ContainerState
 from tests.unit.agent.kubelet.pod_world import NOW, instance, pod, sandbox
 
@@ -114,3 +116,88 @@ def test_an_ephemeral_container_has_a_status_and_counts_for_nothing() -> None:
     assert "started" not in shown
     assert conditions(ended)["Ready"][0] == "True"
     assert (ended["phase"], ended["qosClass"]) == ("Running", waiting["qosClass"])
+
+
+def test_a_sidecar_keeps_a_pod_running_and_its_end_does_not_count() -> None:
+    wanted = pod(inits=[{"restartPolicy": "Always"}], restartPolicy="OnFailure")
+    done = (sandbox(wanted), instance(wanted, exit_code=0))
+    assert status(wanted, *done, instance(wanted, "i0"))["phase"] == "Running"
+    assert status(wanted, *done, instance(wanted, "i0", exit_code=137))["phase"] == "Succeeded"
+    starting = status(wanted, sandbox(wanted), instance(wanted, "i0"), started=frozenset())
+    assert starting["phase"] == "Pending"
+    down = instance(wanted, "i0", exit_code=1)
+    crashed = status(wanted, sandbox(wanted), instance(wanted), down, waiting={"i0": WaitReason("CrashLoopBackOff")})
+    assert crashed["phase"] == "Running"
+
+
+def test_a_failing_init_container_that_is_tried_again_leaves_the_pod_pending() -> None:
+    wanted = pod(inits=[{}])
+    failing = status(
+        wanted, sandbox(wanted), instance(wanted, "i0", exit_code=1), waiting={"i0": WaitReason("CrashLoopBackOff")}
+    )
+    assert failing["phase"] == "Pending"
+
+
+def test_an_init_container_of_which_nothing_is_left_has_completed_once_others_run() -> None:
+    wanted = pod(inits=[{}])
+    shown = status(wanted, sandbox(wanted), instance(wanted))
+    assert shown["initContainerStatuses"][0]["state"]["terminated"]["reason"] == "Completed"
+    assert conditions(shown)["Initialized"][0] == "True"
+    assert shown["phase"] == "Running"
+
+
+def test_a_container_of_a_deleted_pod_of_which_nothing_was_seen_has_an_unknown_end() -> None:
+    shown = status(pod(), ended=True)
+    terminated = shown["containerStatuses"][0]["state"]["terminated"]
+    assert (terminated["reason"], terminated["exitCode"], shown["phase"]) == ("ContainerStatusUnknown", 137, "Failed")
+    waiting = status(pod(inits=[{}]), ended=True)
+    assert waiting["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+    assert waiting["phase"] == "Failed"
+
+
+def test_readiness_gates_say_what_is_missing() -> None:
+    def shown(*given: dict[str, str]) -> tuple[str, str, str]:
+        gates = [{"conditionType": "example.com/a"}, {"conditionType": "example.com/b"}]
+        wanted = msgspec.structs.replace(pod(readinessGates=gates), status=msgspec.convert({"conditions": given}, PodStatus))
+        return conditions(status(wanted, sandbox(wanted), instance(wanted)))["Ready"]
+
+    assert shown({"type": "example.com/a", "status": "False"}) == (
+        "False",
+        "ReadinessGatesNotReady",
+        'the status of pod readiness gate "example.com/a" is not "True", but False; '
+        'corresponding condition of pod readiness gate "example.com/b" does not exist.',
+    )
+    assert shown(*({"type": f"example.com/{name}", "status": "True"} for name in "ab"))[0] == "True"
+
+
+def test_all_termination_messages_together_are_bounded() -> None:
+    wanted = pod(*({} for _ in range(6)))
+    states = [instance(wanted, f"c{index}", exit_code=1) for index in range(6)]
+    shown = status(wanted, *states, messages={one.id: "x" * 4096 for one in states})
+    lengths = [len(one["state"]["terminated"]["message"]) for one in shown["containerStatuses"]]
+    assert lengths == [2048] * 6
+
+
+def test_a_container_is_not_shown_running_while_its_post_start_hook_does() -> None:
+    wanted = pod()
+    running = instance(wanted)
+    shown = status(wanted, sandbox(wanted), running, hooking=frozenset({running.id}))
+    assert shown["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert shown["phase"] == "Pending"
+
+
+def test_resources_are_what_it_has_and_allocated_ones_what_it_was_given() -> None:
+    wanted = pod({"resources": {"requests": {"cpu": "3", "example.com/x": "1"}}})
+    small, large = Amounts(requests={"cpu": "1"}), Amounts(requests={"cpu": "2"})
+    (shown,) = status(wanted, sandbox(wanted), instance(wanted), allocated={"c0": large}, actuated={"c0": small})[
+        "containerStatuses"
+    ]
+    assert shown["resources"] == {"requests": {"cpu": "1", "example.com/x": "1"}}
+    assert shown["allocatedResources"] == {"cpu": "2", "example.com/x": "1"}
+
+
+def test_what_could_not_be_started_says_so() -> None:
+    wanted = pod(restartPolicy="Never")
+    failed = replace(instance(wanted, exit_code=127), start_error="no such file")
+    terminated = status(wanted, failed)["containerStatuses"][0]["state"]["terminated"]
+    assert (terminated["reason"], terminated["exitCode"], terminated["message"]) == ("StartError", 128, "no such file")
