@@ -121,3 +121,33 @@ async def test_a_watch_counts_only_until_it_begins(tmp_path: Path) -> None:
             assert response.status == 429
         for watch in watches:
             watch.close()
+
+
+async def test_a_user_who_opens_all_the_watches_he_can_leaves_a_place_for_the_next(tmp_path: Path) -> None:
+    settings = ApiSettings(address="127.0.0.1", port=0, max_long_running=8)
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    role = {"metadata": {"name": "watch"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["watch"]}]}
+    everybody = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "watch"}
+    async with (
+        api_world(tmp_path, settings=settings) as world,
+        world.http(world.admin()) as admin,
+        world.http(world.user("joe")) as joe,
+        world.http(world.user("sue")) as sue,
+    ):
+        for path, body in (
+            ("clusterroles", role),
+            ("clusterrolebindings", {"metadata": {"name": "watch"}, "subjects": [everybody], "roleRef": reference}),
+        ):
+            async with admin.post(f"{rbac}/{path}", json=body) as response:
+                assert response.status == 201, await response.text()
+        codes = {}
+        watches = []
+        for name, http in (("joe", joe), ("sue", sue), ("admin", admin)):
+            opened = [await http.get("/api/v1/pods?watch=true") for _ in range(5)]
+            codes[name] = [watch.status for watch in opened].count(200)
+            assert {watch.status for watch in opened} <= {200, 429}
+            watches += opened
+        assert codes == {"joe": 4, "sue": 2, "admin": 2}
+        for watch in watches:
+            watch.close()

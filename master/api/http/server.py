@@ -21,8 +21,9 @@ from master.api.auth.authentication import Authentication
 from master.api.auth.authorization import Authorization, forbidden
 from master.api.auth.impersonation import acting_as
 from master.api.auth.protocol import ANONYMOUS_USER, Attributes, UserInfo
-from master.api.flowcontrol.dispatcher import Dispatcher, too_many_requests
+from master.api.flowcontrol.dispatcher import Dispatcher
 from master.api.flowcontrol.levels import flow_of
+from master.api.flowcontrol.long_running import LongRunning
 from master.api.http.auditing import Auditor
 from master.api.http.connections import Connection, Connections
 from master.api.http.exchange import Exchange, exchange_of
@@ -92,6 +93,7 @@ class ApiServer:
         self._auditor = auditor
         self._connections = Connections(settings.max_connections, settings.header_timeout_seconds)
         self._background = background
+        self._places = LongRunning(settings.max_long_running)
         self._long_running: set[asyncio.Task[Any]] = set()
         self.started = asyncio.Event()
         self.port = settings.port
@@ -214,8 +216,12 @@ class ApiServer:
             self._auditor.impersonated(exchange, user)
         if not exchange.long_running:
             return await self._answer_in_turn(request, info, user, exchange)
-        if len(self._long_running) >= self._settings.max_long_running:
-            raise too_many_requests()
+        with self._places.place(user):
+            return await self._answer_long(request, info, user, exchange)
+
+    async def _answer_long(
+        self, request: web.Request, info: RequestInfo, user: UserInfo, exchange: Exchange
+    ) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
         self._long_running.add(task)
