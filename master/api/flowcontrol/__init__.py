@@ -1,7 +1,8 @@
 """Priority and fairness: which requests are answered at once, which wait their turn, and which are sent away with 429.
 
 The idea, the levels and their shares are Kubernetes' API Priority and Fairness; its kinds are not served (ADR 19). `levels`
-tells the level of a request, `queues` holds who waits, `dispatcher` lets requests in.
+tells the level of a request, `queues` holds who waits, `dispatcher` lets requests in; `long_running` shares what stays open,
+and `turns` the threads of long work.
 
     request ─ level's seat free, its turn of this loop iteration not used up ─────────────► answered
             └ else: its user's queue ─ round robin between users, a batch per iteration ──► answered

@@ -14,6 +14,8 @@ import yaml
 from aiohttp import web
 from yaml._yaml import CParser
 
+from master.api.auth.protocol import UserInfo
+from master.api.flowcontrol.turns import Turns
 from master.api.protobuf.decoder import MEDIA_TYPE, MalformedProtobuf, decode_protobuf
 from master.api.schema.json_body import MalformedJson, decode_json
 from master.client.errors import StatusError, bad_request
@@ -27,7 +29,7 @@ ACCEPTED = ("application/json", "application/yaml", PROTOBUF_TYPE)
 _MAX_DEPTH = 100
 #: YAML bodies longer than this are read in a thread.
 _OFF_LOOP_BYTES = 4 * 1024
-_long_yaml = asyncio.Lock()
+_long_yaml = Turns("yaml")
 
 
 async def read(request: web.Request, *, limit: int, seconds: float) -> bytes:
@@ -84,15 +86,14 @@ class Decoded(msgspec.Struct, frozen=True):
     repeated_keys: Sequence[str] = ()
 
 
-async def decode_sent(raw: bytes, media_type: str) -> Decoded:
+async def decode_sent(raw: bytes, media_type: str, user: UserInfo) -> Decoded:
     """`decode_object` of what a client sent, without keeping others waiting: YAML takes far longer than JSON.
 
-    One long YAML body is read at a time. Raises StatusError 400 or 415.
+    One long YAML body is read at a time, those of several users in turn. Raises StatusError 400, 415 or 429.
     """
     if media_type not in YAML_TYPES or len(raw) <= _OFF_LOOP_BYTES:
         return decode_object(raw, media_type)
-    async with _long_yaml:
-        return await asyncio.to_thread(decode_object, raw, media_type)
+    return await _long_yaml.run(user.name, lambda: decode_object(raw, media_type))
 
 
 def decode_object(raw: bytes, media_type: str) -> Decoded:

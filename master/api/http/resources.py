@@ -207,8 +207,8 @@ class Resources:
             raise method_not_allowed()
         wanted = accepted(request.headers.get("Accept", ""))
         query = parse_query(request, "CreateOptions")
-        body, check = await self._body(request, info, kind)
-        options = _options(request, user, query, check.check)
+        body, check, size = await self._body(request, info, kind, user)
+        options = _options(request, user, query, check.check, size)
         registry = self._registry
         if info.subresource == "eviction":
             checked = check.check(EVICTION, body)
@@ -226,8 +226,8 @@ class Resources:
     async def _update(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
         query = parse_query(request, "UpdateOptions")
-        body, check = await self._body(request, info, kind)
-        options = _options(request, user, query, check.check)
+        body, check, size = await self._body(request, info, kind, user)
+        options = _options(request, user, query, check.check, size)
         raw = await self._writes.finish(
             self._registry.update(info.ref, info.namespace, info.name, body, options, subresource=info.subresource)
         )
@@ -245,7 +245,8 @@ class Resources:
             raise bodies.unsupported(*(name for name in (*_PATCH_TYPES, _APPLY_TYPE)
                                        if name != _STRATEGIC or not kind.is_custom))  # fmt: skip
         query = parse_query(request, "PatchOptions")
-        decoded = bodies.decode(await self._read(request), "application/json")
+        raw = await self._read(request)
+        decoded = bodies.decode(raw, "application/json")
         patch = decoded.value
         if not isinstance(patch, list if patch_type == "application/json-patch+json" else dict):
             raise bad_request("error decoding patch: json: cannot unmarshal the patch into Go value of its type")
@@ -255,7 +256,7 @@ class Resources:
         )
         if patch_type == "application/json-patch+json":
             check.found_in_patch(unknown_members(patch))
-        options = _options(request, user, query, check.check_patched)
+        options = _options(request, user, query, check.check_patched, len(raw))
         raw = await self._writes.finish(
             self._registry.patch(info.ref, info.namespace, info.name, patch_type, patch, options, subresource=info.subresource)
         )
@@ -267,7 +268,8 @@ class Resources:
         """Server-side apply: PATCH with a body that says what the client wants to be there, and nothing else."""
         wanted = accepted(request.headers.get("Accept", ""))
         query = parse_query(request, "PatchOptions", applies=True)
-        decoded = await bodies.decode_sent(await self._read(request), bodies.YAML)
+        sent = await self._read(request)
+        decoded = await bodies.decode_sent(sent, bodies.YAML, user)
         config: Json = decoded.value
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
         if (config.get("apiVersion"), config.get("kind")) != (api_version, name):
@@ -281,7 +283,8 @@ class Resources:
         def may_create() -> None:
             self._registry.authorization.check(replace(info, verb="create").attributes(user))
 
-        options = replace(_options(request, user, query, check.check_patched), force=query.force, may_create=may_create)
+        options = _options(request, user, query, check.check_patched, len(sent))
+        options = replace(options, force=query.force, may_create=may_create)
         raw, created = await self._writes.finish(
             self._registry.apply(info.ref, info.namespace, info.name, config, options, subresource=info.subresource)
         )
@@ -292,7 +295,7 @@ class Resources:
 
     async def _delete(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
-        options = await self._delete_options(request)
+        options = await self._delete_options(request, user)
         raw = await self._writes.finish(
             self._registry.delete(info.ref, info.namespace, info.name, options, user=user, warn=recorder(request).add)
         )
@@ -301,7 +304,7 @@ class Resources:
 
     async def _delete_collection(self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo) -> web.Response:
         wanted = accepted(request.headers.get("Accept", ""))
-        options = await self._delete_options(request)
+        options = await self._delete_options(request, user)
         query = self._list_query(request, kind)
         page = await self._writes.finish(
             self._registry.delete_collection(kind, info.namespace, query, options, user=user, warn=recorder(request).add)
@@ -315,14 +318,17 @@ class Resources:
         settings = self._settings
         return await bodies.read(request, limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
 
-    async def _body(self, request: web.Request, info: RequestInfo, kind: Kind) -> tuple[Json, FieldValidation]:
-        """The object that was sent, of the right apiVersion and kind, and how it is to be checked."""
+    async def _body(
+        self, request: web.Request, info: RequestInfo, kind: Kind, user: UserInfo
+    ) -> tuple[Json, FieldValidation, int]:
+        """The object that was sent, of the right apiVersion and kind, how it is to be checked, and its bytes."""
         media_type = bodies.content_type(request)
         # Custom resources have no messages that protobuf could carry, but their Scale has.
         without = {bodies.PROTOBUF_TYPE} if kind.is_custom and info.subresource != "scale" else set()
         if not bodies.is_accepted(media_type) or media_type in without:
             raise bodies.unsupported(*(name for name in bodies.ACCEPTED if name not in without))
-        decoded = await bodies.decode_sent(await self._read(request), media_type)
+        raw = await self._read(request)
+        decoded = await bodies.decode_sent(raw, media_type, user)
         body: Json = decoded.value
         request_object(body)
         api_version, name = _BODIES.get(info.subresource, (kind.api_version, kind.kind))
@@ -336,14 +342,14 @@ class Resources:
         check = FieldValidation.of(request, self._registry.schemas, kind=name, version=version, duplicates=decoded.duplicates)
         if decoded.repeated_keys:
             check.found_in_yaml(decoded.repeated_keys)
-        return body, check
+        return body, check, len(raw)
 
-    async def _delete_options(self, request: web.Request) -> DeleteOptions:
+    async def _delete_options(self, request: web.Request, user: UserInfo) -> DeleteOptions:
         """DeleteOptions from the body, or from the query when there is none."""
         raw = await self._read(request)
         dry_run = dry_run_of(request)
         if raw.strip():
-            body: Json = (await bodies.decode_sent(raw, bodies.content_type(request))).value
+            body: Json = (await bodies.decode_sent(raw, bodies.content_type(request), user)).value
             request_object(body)
             if body.get("kind") not in (None, "", "DeleteOptions"):
                 raise bad_request(f"decoded object cannot be converted to DeleteOptions: it is a {body['kind']}")
@@ -408,9 +414,9 @@ def _no_streams() -> StatusError:
     return StatusError(503, "ServiceUnavailable", "nodes cannot be reached: this server carries no streams")
 
 
-def _options(request: web.Request, user: UserInfo, query: WriteQuery, check: Check) -> WriteOptions:
+def _options(request: web.Request, user: UserInfo, query: WriteQuery, check: Check, size: int) -> WriteOptions:
     warn = recorder(request).add
-    return WriteOptions(user=user, dry_run=query.dry_run, check=check, field_manager=query.manager, warn=warn)
+    return WriteOptions(user=user, dry_run=query.dry_run, check=check, field_manager=query.manager, warn=warn, size=size)
 
 
 def dry_run_of(request: web.Request) -> bool:

@@ -45,7 +45,7 @@ class ReviewResponder:
             raise bodies.unsupported(*bodies.ACCEPTED)
         settings = self._settings
         raw = await bodies.read(request, limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
-        decoded = await bodies.decode_sent(raw, media_type)
+        decoded = await bodies.decode_sent(raw, media_type, user)
         check_type(decoded.value, kind.api_version, kind.kind)
         check = FieldValidation.of(request, self._schemas, kind=kind.kind, version=kind.version, duplicates=decoded.duplicates)
         request_object(decoded.value)

@@ -125,12 +125,12 @@ class SystemPaths:
             raise page_not_found()
         if request.method != "POST":
             raise method_not_allowed()
-        return json_response(await self._joiner.join(user, await self._object(request)), code=201)
+        return json_response(await self._joiner.join(user, await self._object(request, user)), code=201)
 
-    async def _object(self, request: web.Request) -> "dict[str, object]":
+    async def _object(self, request: web.Request, user: UserInfo) -> "dict[str, object]":
         settings = self._settings
         raw = await bodies.read(request, limit=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
-        decoded: dict[str, object] = (await bodies.decode_sent(raw, bodies.content_type(request))).value
+        decoded: dict[str, object] = (await bodies.decode_sent(raw, bodies.content_type(request), user)).value
         return decoded
 
 

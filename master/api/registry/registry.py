@@ -7,6 +7,7 @@ that changes nothing is not written. A response is given when the write is on di
 Authentication, authorisation and content negotiation happen before; `WriteOptions` says for whom and how a write is done.
 """
 
+import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from master.api.kinds.registry import Kinds
 from master.api.registry import deletion
 from master.api.registry.admitting import Admitting, AsItIs, write_options
 from master.api.registry.field_ownership import FieldOwnership
+from master.api.registry.large_writes import LARGE_BYTES, LargeWrites
 from master.api.registry.listing import Lister, ListQuery, Page
 from master.api.registry.metadata import (
     begin_life,
@@ -34,11 +36,11 @@ from master.api.registry.metadata import (
 )
 from master.api.registry.patching import check_patched, patched_object
 from master.api.registry.selection import Selection
-from master.api.registry.storage import Storage, encode, key_of, prefix_of, updated_elsewhere
+from master.api.registry.storage import Storage, Stored, encode, key_of, prefix_of, updated_elsewhere
 from master.api.registry.strategies.registry import STRATEGIES
 from master.api.registry.strategies.strategy import Strategy
 from master.api.registry.watching import ObjectWatch, open_watch, shown
-from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Warn, WriteOptions, unheard
+from master.api.registry.write_options import IN_PROCESS, MASTER_USER, Check, Warn, WriteOptions, unheard
 from master.api.registry.writer import Applied, Writer
 from master.api.schema.schemas import Schemas, TypeMismatch
 from master.api.webhook.client import CallFailed, WebhookClient
@@ -83,8 +85,10 @@ class Registry:
             metrics=metrics,
         )
         self._admitting = Admitting(AdmissionChain(context), self.dynamic_admission)
+        self._large = LargeWrites()
         self._writer = Writer(
             self.storage,
+            large=self._large,
             ownership=self._ownership,
             admitting=self._admitting,
             allocators=allocators,
@@ -172,14 +176,20 @@ class Registry:
         options: WriteOptions = IN_PROCESS,
     ) -> bytes:
         kind = self.kind(resource)
-        obj = (options.check or self._normalized)(kind.definition, body)
-        given = obj.get("metadata") or {}
-        prefix, sent = "" if given.get("name") else given.get("generateName") or "", given.get("managedFields")
-        begin_life(kind, namespace, obj)
-        kind.prepare_for_create(obj)
-        kind.default(obj)
-        self._ownership.created(kind, obj, sent, options)
-        return await self._writer.create(kind, namespace, obj, options, prefix=prefix)
+        size = self._size(kind, body, options)
+
+        def begun() -> tuple[Json, str]:
+            obj = (options.check or self._normalized)(kind.definition, body)
+            given = obj.get("metadata") or {}
+            prefix, sent = "" if given.get("name") else given.get("generateName") or "", given.get("managedFields")
+            begin_life(kind, namespace, obj)
+            kind.prepare_for_create(obj)
+            kind.default(obj)
+            self._ownership.created(kind, obj, sent, options)
+            return obj, prefix
+
+        obj, prefix = await self._large.run(size, options.user, begun)
+        return await self._writer.create(kind, namespace, obj, options, prefix=prefix, size=size)
 
     async def update(
         self,
@@ -193,7 +203,9 @@ class Registry:
     ) -> bytes:
         kind = self.kind(resource)
         strategy = _strategy(kind, subresource)
-        body = (options.check or self._normalized)(strategy.definition(kind), body)
+        size = self._size(kind, body, options)
+        sent, check, definition = body, options.check or self._normalized, strategy.definition(kind)
+        body = await self._large.run(size, options.user, lambda: check(definition, sent))
         metadata = body.get("metadata") or {}
         if subresource != "binding":
             check_name(name, metadata)
@@ -209,7 +221,7 @@ class Registry:
                 if wanted and wanted != str(stored.revision):
                     raise updated_elsewhere(kind, name)
             try:
-                return await self._writer.write(kind, strategy, subresource, stored, body, options)
+                return await self._writer.write(kind, strategy, subresource, stored, body, options, size=size)
             except Conflict:
                 if wanted:
                     raise updated_elsewhere(kind, name) from None
@@ -228,15 +240,20 @@ class Registry:
     ) -> bytes:
         kind = self.kind(resource)
         strategy = _strategy(kind, subresource)
-        definition = strategy.definition(kind)
+        definition, check = strategy.definition(kind), options.check or self._normalized
+        size = self._size(kind, body, options)
         for attempt in range(_ATTEMPTS):
             stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
             view = strategy.view(kind, stored.obj)
-            check = options.check or self._normalized
-            patched = check(definition, patched_object(self.schemas, definition, view, patch_type, body))
+            largest = self._largest(kind, size, stored)
+            patched = await self._large.run(
+                largest,
+                options.user,
+                functools.partial(_patched, check, self.schemas, definition, view, patch_type, body),
+            )
             check_patched(kind, namespace, name, stored, patched)
             try:
-                return await self._writer.write(kind, strategy, subresource, stored, patched, options)
+                return await self._writer.write(kind, strategy, subresource, stored, patched, options, size=largest)
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
@@ -254,7 +271,7 @@ class Registry:
         """Server-side apply. The object, and whether it was created."""
         kind = self.kind(resource)
         strategy = _strategy(kind, subresource)
-        check = options.check or self._normalized
+        size = self._size(kind, config, options)
         for attempt in range(_ATTEMPTS):
             try:
                 stored = await self.storage.fetch(kind, namespace, name, fresh=attempt > 0)
@@ -267,12 +284,15 @@ class Registry:
                     if error.reason != "AlreadyExists":
                         raise
                     continue
-            old = stored.obj
-            merged, owners = self._ownership.applied(kind, strategy, subresource, old, config, options)
-            applied = check(strategy.definition(kind), merged)
+            largest = self._largest(kind, size, stored)
+            apply = functools.partial(self._applied, kind, strategy, subresource, stored.obj, config, options)
+            applied, owners = await self._large.run(largest, options.user, apply)
             check_patched(kind, namespace, name, stored, applied)
             try:
-                return await self._writer.write(kind, strategy, subresource, stored, applied, options, Applied(owners)), False
+                raw = await self._writer.write(
+                    kind, strategy, subresource, stored, applied, options, Applied(owners), size=largest
+                )
+                return raw, False
             except Conflict:
                 continue
         raise updated_elsewhere(kind, name)
@@ -283,8 +303,9 @@ class Registry:
         """Create what is applied and not there yet. Raises StatusError 409 AlreadyExists when somebody else was faster."""
         if options.may_create is not None:
             options.may_create()
-        merged, owners = self._ownership.applied(kind, strategy, "", None, config, options)
-        obj = (options.check or self._normalized)(kind.definition, merged)
+        size = self._size(kind, config, options)
+        apply = functools.partial(self._applied, kind, strategy, "", None, config, options)
+        obj, owners = await self._large.run(size, options.user, apply)
         metadata = obj.setdefault("metadata", {})
         if metadata.get("uid"):
             why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
@@ -296,7 +317,28 @@ class Registry:
         kind.default(obj)
         if owners:
             metadata["managedFields"] = owners
-        return await self._writer.create(kind, namespace, obj, options)
+        return await self._writer.create(kind, namespace, obj, options, size=size)
+
+    def _applied(
+        self, kind: Kind, strategy: Strategy, subresource: str, live: Json | None, config: Json, options: WriteOptions
+    ) -> tuple[Json, Any]:
+        """What an apply makes of an object, checked, and its managedFields."""
+        merged, owners = self._ownership.applied(kind, strategy, subresource, live, config, options)
+        return (options.check or self._normalized)(strategy.definition(kind), merged), owners
+
+    def _size(self, kind: Kind, body: Any, options: WriteOptions) -> int:
+        """The bytes of a body; a writer in process does not say them."""
+        return self._largest(kind, options.size or len(encode(body)), None)
+
+    def _largest(self, kind: Kind, size: int, stored: Stored | None) -> int:
+        """The bytes of a body or of the object that it is about; when they are many, all is ready for another thread."""
+        size = max(size, stored.size if stored is not None else 0)
+        if size > LARGE_BYTES:
+            for one in self.kinds:
+                if one.storage == kind.storage:
+                    for strategy in STRATEGIES.values():
+                        self.schemas.prepare(strategy.definition(one))
+        return size
 
     async def delete(
         self,
@@ -401,6 +443,10 @@ class Registry:
             return self.schemas.normalize(definition, body).object
         except TypeMismatch as error:
             raise bad_request(str(error)) from error
+
+
+def _patched(check: Check, schemas: Schemas, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
+    return check(definition, patched_object(schemas, definition, view, patch_type, body))
 
 
 def _as_stored(kind: Kind) -> Kind:

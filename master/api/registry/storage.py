@@ -29,6 +29,8 @@ class Stored(msgspec.Struct, frozen=True):
     revision: int
     #: What the watch cache has encoded of it already, in this kind's view; None: nothing.
     raw: bytes | None = None
+    #: Bytes of it in the store.
+    size: int = 0
 
     def encoded(self) -> bytes:
         """Its JSON."""
@@ -123,7 +125,7 @@ class Storage:
 async def _in_view(kind: Kind, found: CachedObject) -> Stored:
     if kind.conversion is not None:
         (found,) = await kind.conversion.shown((found,))
-    return Stored(kind.from_stored(decode(found.raw)), found.revision)
+    return Stored(kind.from_stored(decode(found.raw)), found.revision, size=len(found.raw))
 
 
 def key_of(kind: Kind, namespace: str, name: str) -> str:

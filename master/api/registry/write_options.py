@@ -26,7 +26,7 @@ class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`check` None: the schema's own normalisation. `field_manager` "": the master itself, which owns what it changes.
 
     `force`: a server-side apply takes fields that others own. `may_create`: called before an apply creates what is not there
-    yet; raises StatusError 403 for who may patch but not create.
+    yet; raises StatusError 403 for who may patch but not create. `size`: bytes of the body; 0: nobody counted them.
     """
 
     user: UserInfo = MASTER_USER
@@ -36,6 +36,7 @@ class WriteOptions(msgspec.Struct, frozen=True, kw_only=True):
     force: bool = False
     may_create: MayCreate | None = None
     warn: Warn = unheard
+    size: int = 0
 
 
 #: A write by what runs inside the master.

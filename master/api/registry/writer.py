@@ -14,6 +14,7 @@ from master.api.kinds.kind import Kind
 from master.api.registry import deletion
 from master.api.registry.admitting import Admitting, ChangedObject, Form, NewObject, SentBody, write_options
 from master.api.registry.field_ownership import FieldOwnership
+from master.api.registry.large_writes import LargeWrites
 from master.api.registry.metadata import generated_name
 from master.api.registry.storage import Storage, Stored, encode, key_of
 from master.api.registry.strategies.strategy import Strategy
@@ -40,6 +41,7 @@ class Writer:
         *,
         ownership: FieldOwnership,
         admitting: Admitting,
+        large: LargeWrites,
         allocators: Mapping[ResourceRef, Allocator],
         normalize: Check,
     ) -> None:
@@ -47,11 +49,17 @@ class Writer:
         self._storage = storage
         self._ownership = ownership
         self._admitting = admitting
+        self._large = large
         self._allocators = allocators
         self._normalized = normalize
 
-    async def create(self, kind: Kind, namespace: str, obj: Json, options: WriteOptions, *, prefix: str = "") -> bytes:
-        """Admit, validate and store a new object that is complete. `prefix`: its name was generated from it."""
+    async def create(
+        self, kind: Kind, namespace: str, obj: Json, options: WriteOptions, *, prefix: str = "", size: int = 0
+    ) -> bytes:
+        """Admit, validate and store a new object that is complete. `prefix`: its name was generated from it.
+
+        `size`: its bytes, roughly.
+        """
         name, owners = obj["metadata"].get("name", ""), obj["metadata"].get("managedFields")
         request = AdmissionRequest(
             "CREATE",
@@ -72,7 +80,7 @@ class Writer:
         )
         self._ownership.admitted(obj, owners, options.warn)
         kind.derive(obj)
-        causes = await _causes(kind, lambda: kind.validate(obj, None))
+        causes = await self._causes(kind, size, options, lambda: kind.validate(obj, None))
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
         for warning in kind.warnings(obj, None):
@@ -96,17 +104,25 @@ class Writer:
         body: Json,
         options: WriteOptions,
         applied: Applied | None = None,
+        *,
+        size: int = 0,
     ) -> bytes:
-        """One attempt to bring a body into an object. Raises the store's Conflict."""
+        """One attempt to bring a body into an object. `size`: bytes of the body. Raises the store's Conflict."""
         old = stored.obj
         sent, body = _without_owners(body)
-        obj = strategy.merge(kind, old, body)
-        if applied is not None:
-            self._ownership.set_applied(kind, subresource, old, obj, applied.owners)
-        elif subresource == "scale":
-            self._ownership.scaled(kind, strategy, old, obj, options)
-        else:
-            self._ownership.updated(kind, subresource, old, obj, sent, options)
+        size = max(size, stored.size)
+
+        def merged() -> Json:
+            obj = strategy.merge(kind, old, body)
+            if applied is not None:
+                self._ownership.set_applied(kind, subresource, old, obj, applied.owners)
+            elif subresource == "scale":
+                self._ownership.scaled(kind, strategy, old, obj, options)
+            else:
+                self._ownership.updated(kind, subresource, old, obj, sent, options)
+            return obj
+
+        obj = await self._large.run(size, options.user, merged)
         metadata = obj["metadata"]
         name, owners = metadata["name"], metadata.get("managedFields")
         request = AdmissionRequest(
@@ -128,7 +144,7 @@ class Writer:
             lambda: write_options("UpdateOptions", options),
         )
         self._ownership.admitted(obj, owners, options.warn)
-        causes = await _causes(kind, lambda: strategy.validate(kind, obj, old))
+        causes = await self._causes(kind, size, options, lambda: strategy.validate(kind, obj, old))
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
         if not subresource:
@@ -190,6 +206,14 @@ class Writer:
             reservation.commit()
         return written
 
+    async def _causes(
+        self, kind: Kind, size: int, options: WriteOptions, validate: Callable[[], Sequence[Cause]]
+    ) -> Sequence[Cause]:
+        """The errors of an object; found in a thread where rules of users are evaluated, or when it is large."""
+        if kind.in_thread:
+            return await asyncio.to_thread(validate)
+        return await self._large.run(size, options.user, validate)
+
     def _reserve(self, kind: Kind, obj: Json, old: Json | None) -> Reservation | None:
         allocator = self._allocators.get(kind.storage)
         if allocator is None:
@@ -205,8 +229,3 @@ def _without_owners(body: Json) -> tuple[Any, Json]:
         return None, body
     kept = {name: value for name, value in metadata.items() if name != "managedFields"}
     return metadata["managedFields"], {**body, "metadata": kept}
-
-
-async def _causes(kind: Kind, validate: Callable[[], Sequence[Cause]]) -> Sequence[Cause]:
-    """The errors of an object; found in a thread where rules of users are evaluated."""
-    return await asyncio.to_thread(validate) if kind.in_thread else validate()

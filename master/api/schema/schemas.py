@@ -74,6 +74,12 @@ class Schemas:
         unknown: list[str] = []
         return Normalized(self._visit_of(definition)(obj, None, unknown), unknown)
 
+    def prepare(self, definition: str) -> None:
+        """Make all that is made when a definition is first used: from then on it is only read, and may be in other threads."""
+        if definition not in self._custom:
+            self._visit_of(definition)
+            self._merge_types.merge_type(definition)
+
     def definition(self, name: str) -> Schema:
         """A definition by its name. Raises SchemaError."""
         try:
