@@ -89,7 +89,9 @@ class StreamOpen(Message, frozen=True):
 
     kind: "logs", "exec", "attach", "portforward", "podproxy", "nodeproxy" or "metrics". `options` are that kind's (see
     agent.kubelet.streams).
-    `credit` is how many bytes the agent may send before it waits for StreamCredit.
+    `credit` is how many bytes the agent may send before it waits for StreamCredit. `run` is the `run` that the agent said
+    last, and `number` grows with each stream to a node: what a broker recorded opens nothing, neither later nor after the
+    agent has started again.
     """
 
     id: str
@@ -100,6 +102,8 @@ class StreamOpen(Message, frozen=True):
     container: str = ""
     options: Json = {}
     credit: int = 1 << 20
+    run: str = ""
+    number: int = 0
 
 
 # ── both ways: stream frames ─────────────────────────────────────────────────────────────────────────────────────────
@@ -155,12 +159,15 @@ class Hello(Message, frozen=True):
     boot_id: str
     agent_version: str
     inventory: list[InventoryEntry] = []
+    #: Random, another one for each start of the agent.
+    run: str = ""
 
 
 class Heartbeat(Message, frozen=True):
-    """The node lives. `sequence` counts within one run of the agent."""
+    """The node lives. `sequence` counts within one run of the agent, `run` is the Hello's."""
 
     sequence: int
+    run: str = ""
 
 
 class Offline(Message, frozen=True):

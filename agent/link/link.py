@@ -229,6 +229,7 @@ class Link:
                 boot_id=parts.boot_id,
                 agent_version=VERSION,
                 inventory=parts.receiver.inventory(),
+                run=self._stream_ids.run,
             )
             await session.publish(self._up("hello"), self._pack(hello))
             await asyncio.sleep(HELLO_SPACING)
@@ -236,7 +237,8 @@ class Link:
     async def _beat(self, session: Session) -> None:
         while True:
             self._sequence += 1
-            await session.publish(self._up("heartbeat"), self._pack(Heartbeat(sequence=self._sequence)), assured=False)
+            beat = Heartbeat(sequence=self._sequence, run=self._stream_ids.run)
+            await session.publish(self._up("heartbeat"), self._pack(beat), assured=False)
             order = self._parts.desired.node
             period = order.heartbeat_seconds if order else 4.0
             await asyncio.sleep(min(max(period, HEARTBEAT_LEAST), HEARTBEAT_MOST))

@@ -4,11 +4,12 @@ Made anew for each session by `agent.link.link`; when the session ends all its s
 `GRACE_SECONDS` to end before they are cancelled. A handler that fails ends its own stream only.
 
 Everything on a stream topic must carry the master's signature: a broker that is taken over could otherwise run commands. A
-stream's id is used once, so a recorded StreamOpen cannot be played again while this agent runs.
+StreamOpen is good once and for this run of the agent, whose random name it bears: a recorded one opens nothing, ever.
 """
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -35,18 +36,21 @@ StreamHandler = Callable[[StreamOpen, Stream], Awaitable[None]]
 
 
 class StreamIds:
-    """Ids that were used, over all sessions of this run; the oldest are forgotten beyond a bound."""
+    """Ids that were used, over all sessions of this run; of those beyond a bound the highest number is remembered."""
 
     def __init__(self) -> None:
-        self._used: dict[str, None] = {}
+        #: The name of this run.
+        self.run = secrets.token_hex(16)
+        self._used: dict[str, int] = {}
+        self._forgotten = -1
 
-    def use(self, stream_id: str) -> bool:
-        """True the first time."""
-        if stream_id in self._used:
+    def use(self, request: StreamOpen) -> bool:
+        """Whether a stream may be opened: meant for this run, and for the first time."""
+        if request.run != self.run or request.id in self._used or request.number <= self._forgotten:
             return False
-        self._used[stream_id] = None
+        self._used[request.id] = request.number
         if len(self._used) > MAX_REMEMBERED:
-            del self._used[next(iter(self._used))]
+            self._forgotten = max(self._forgotten, self._used.pop(next(iter(self._used))))
         return True
 
 
@@ -122,8 +126,8 @@ class Streams:
     async def _start(self, stream_id: str, request: StreamOpen) -> None:
         if request.id != stream_id:
             raise MalformedMessage("the stream's id is not its topic's")
-        if not self._ids.use(stream_id):
-            self._rejections.note("stale", stream_id, "the stream was opened before")
+        if not self._ids.use(request):
+            self._rejections.note("stale", stream_id, "the stream was opened before, or meant for another run of the agent")
             return
         stream = Stream(self._sender(stream_id), credit=request.credit)
         if len(self._open) >= MAX_STREAMS:

@@ -102,6 +102,8 @@ class Intake:
             return
         parts.liveness.heard(node)
         parts.returns.heard(node)
+        if isinstance(message, Hello | Heartbeat):
+            parts.streams.greeted(node, message.run)
         match message:
             case Hello():
                 log.info("a node said hello", extra={"node": node, "holds": len(message.inventory)})

@@ -6,6 +6,7 @@ node is in reach; when either ends, both sides are told at once instead of waiti
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 
 #: Streams that may be open at once, over all nodes.
 MAX_STREAMS = 10_000
+#: The longest name of a run that an agent may give itself.
+_MAX_RUN = 64
+#: Frames of one node on streams that are not open that are answered within a second.
+_REFUSALS = 20
 #: Seconds between two looks at whether the nodes of open streams are in reach.
 _WATCH_SECONDS = 2.0
 
@@ -37,16 +42,29 @@ class FleetStreams:
         self._liveness = liveness
         self._send = send
         self._open: dict[tuple[str, str], Stream] = {}
+        #: What each node called its run last. Forgotten with the master: nodes say it with each heartbeat.
+        self._runs: dict[str, str] = {}
+        self._number = 0
+        #: Of which second, and how many answers each node had in it.
+        self._refused: tuple[int, dict[str, int]] = (0, {})
+
+    def greeted(self, node: str, run: str) -> None:
+        """A node said which run of its agent speaks."""
+        if len(run) <= _MAX_RUN:
+            self._runs[node] = run
 
     async def open(self, node: str, request: StreamOpen) -> Stream:
         """Open a stream to a node. The caller closes it. Raises StatusError 503 when the node is not connected."""
         self._forget_closed()
         if len(self._open) >= MAX_STREAMS:
             raise StatusError(429, "TooManyRequests", f"{MAX_STREAMS} streams are open already")
-        if not self._liveness.reachable(node):
+        run = self._runs.get(node)
+        if run is None or not self._liveness.reachable(node):
             raise _unreachable(node)
-        # An id is used once: a recorded message of another stream means nothing on this one's topics.
-        request = msgspec.structs.replace(request, id=uuid.uuid4().hex)
+        # An id is used once: a recorded message of another stream means nothing on this one's topics. Numbers grow also
+        # from one master to the next.
+        self._number = max(self._number + 1, time.time_ns())
+        request = msgspec.structs.replace(request, id=uuid.uuid4().hex, run=run, number=self._number)
         topic = self._topics.stream_down(node, request.id)
         key = (node, request.id)
         stream = Stream(self._sender(topic, key))
@@ -94,7 +112,17 @@ class FleetStreams:
             del self._open[key]
 
     async def _refuse(self, node: str, stream_id: str) -> None:
-        """A node sends on a stream that an earlier run of the master had opened: it should stop."""
+        """A node sends on a stream that an earlier run of the master had opened: it should stop.
+
+        Each answer is signed. So a node that floods gets a few, and the others are not kept waiting.
+        """
+        second = int(time.monotonic())
+        if self._refused[0] != second:
+            self._refused = (second, {})
+        told = self._refused[1]
+        if told.get(node, 0) >= _REFUSALS:
+            return
+        told[node] = told.get(node, 0) + 1
         try:
             topic = self._topics.stream_down(node, stream_id)
             await self._send(topic, StreamClose(error="no such stream", code=404), False)

@@ -33,7 +33,7 @@ from proto.mqtt_session import BrokerEndpoint
 from proto.sealing import generate_key, public_key
 from proto.signing import Signer, Verifier
 from proto.stream import Stream, StreamBroken
-from tests.integration.link_broker import Mosquitto, entry, eventually, master_on, mosquitto_in, pod, user_of
+from tests.integration.link_broker import Master, Mosquitto, entry, eventually, master_on, mosquitto_in, pod, user_of
 
 pytestmark = pytest.mark.broker
 
@@ -68,6 +68,13 @@ class Agent:
 
 #: Streams whose handlers saw them break, by id.
 BROKEN: list[str] = []
+
+
+def run_of(master: Master) -> str:
+    """What the agent called its run in its hello."""
+    hello = master.heard("hello")[-1]
+    assert isinstance(hello, Hello)
+    return hello.run
 
 
 async def echo(request: StreamOpen, stream: Stream) -> None:
@@ -260,8 +267,8 @@ async def test_streams_echo_fail_alone_and_need_a_signature(broker: Mosquitto, s
     await broker.start()
     async with master_on(broker, NODE, signer) as master, agent_on(broker, signer, tmp_path / "c") as agent:
         await eventually(lambda: master.heard("hello"))
-        topic = broker.topics.stream_down(NODE, "s1")
-        await master.publish(topic, StreamOpen(id="s1", kind="exec"), retain=False)
+        topic, run = broker.topics.stream_down(NODE, "s1"), run_of(master)
+        await master.publish(topic, StreamOpen(id="s1", kind="exec", run=run), retain=False)
         await master.publish(topic, StreamFrame(sequence=0, channel=0, data=b"hi"), retain=False)
         await master.publish(topic, StreamFrame(sequence=0, channel=0, data=b"hi"), retain=False)
         await master.publish(topic, StreamFrame(sequence=1, channel=0, data=b"you", eof=True), retain=False)
@@ -269,12 +276,12 @@ async def test_streams_echo_fail_alone_and_need_a_signature(broker: Mosquitto, s
         frames = [message for message in master.heard("streams/s1") if isinstance(message, StreamFrame)]
         assert [frame.data for frame in frames] == [b"HI", b"YOU"]
         bad = broker.topics.stream_down(NODE, "s2")
-        await master.publish(bad, StreamOpen(id="s2", kind="exec", options={"fail": True}), retain=False)
+        await master.publish(bad, StreamOpen(id="s2", kind="exec", options={"fail": True}, run=run), retain=False)
         await eventually(lambda: master.heard("streams/s2"))
         close = master.heard("streams/s2")[0]
         assert isinstance(close, StreamClose)
         assert close.code == 500
-        unsigned = encode(StreamOpen(id="s3", kind="exec")).pack()
+        unsigned = encode(StreamOpen(id="s3", kind="exec", run=run)).pack()
         await master.raw(broker.topics.stream_down(NODE, "s3"), unsigned, retain=False)
         await eventually(lambda: agent.rejections.count("forged") == 1)
         assert not master.heard("streams/s3")
@@ -289,7 +296,8 @@ async def test_streams_break_when_the_session_does_and_an_id_is_used_once(
         async with master_on(broker, NODE, signer) as master:
             await eventually(lambda: master.heard("hello"))
             topic = broker.topics.stream_down(NODE, "w1")
-            recorded = await master.publish(topic, StreamOpen(id="w1", kind="logs", options={"wait": True}), retain=False)
+            opened = StreamOpen(id="w1", kind="logs", options={"wait": True}, run=run_of(master))
+            recorded = await master.publish(topic, opened, retain=False)
             await master.raw(topic, recorded, retain=False)
             await eventually(lambda: agent.rejections.count("stale") == 1)
             broker.kill()

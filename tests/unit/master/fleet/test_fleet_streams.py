@@ -40,7 +40,9 @@ def liveness() -> Liveness:
 
 @pytest.fixture
 def streams(wire: _Wire, liveness: Liveness) -> FleetStreams:
-    return FleetStreams(_TOPICS, liveness, wire.send)
+    made = FleetStreams(_TOPICS, liveness, wire.send)
+    made.greeted("n1", "run-1")
+    return made
 
 
 def _opened(wire: _Wire) -> StreamOpen:
