@@ -30,6 +30,7 @@ from master.api.bootstrap import bootstrap
 from master.api.build import ServerParts, build_registry, build_server
 from master.api.http.auditing import Auditor
 from master.api.http.server import CannotListen
+from master.api.node_verbs import NodeVerbs
 from master.api.registry.event_expiry import EventExpiry
 from master.api.registry.registry import Registry
 from master.api.served_types import ServedTypes
@@ -170,6 +171,7 @@ class Master:
             keys=pki.service_account_keys,
             topics=topics,
             settings=self._fleet_settings(pki, epoch),
+            client_of_node=lambda node: LocalClient(NodeVerbs(registry, node)),
         )
         scheduler = Scheduler(client, informers)
         controllers = build_controllers(self._controller_context(registry, client, informers, fleet, pki))

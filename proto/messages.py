@@ -192,6 +192,19 @@ class PodStatusReport(Message, frozen=True):
     terminated: bool = False
 
 
+class MirrorPodReport(Message, frozen=True):
+    """A node's wish for one of its static pods: that the API has this mirror pod (`object`), or no longer has it (`uid`).
+
+    The master does it as the node itself, so that NodeRestriction judges it. Making one that is there, and removing one that
+    is gone, changes nothing; an old wish is undone by the next, since nodes compare with what they are ordered.
+    """
+
+    namespace: str
+    name: str
+    object: Json | None = None
+    uid: str = ""
+
+
 class EventReport(Message, frozen=True):
     """A core/v1 Event without name: the master names, counts and stores it."""
 
@@ -202,7 +215,8 @@ MESSAGES: dict[str, type[Message]] = {
     kind.__name__: kind
     for kind in (
         Leader, ObjectOrder, DesiredIndex, NodeOrder, StreamOpen, StreamFrame, StreamCredit, StreamClose,
-        Hello, Heartbeat, Offline, NodeStatusReport, PodStatusReport, EventReport,
+        Hello, Heartbeat, Offline, NodeStatusReport, PodStatusReport, MirrorPodReport,
+        EventReport,
     )
 }  # fmt: skip
 

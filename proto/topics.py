@@ -8,7 +8,7 @@
     wherry/<cluster>/nodes/<user>/down/index                DesiredIndex      retained   master → node
     wherry/<cluster>/nodes/<user>/down/objects/…            ObjectOrder       retained   master → node
     wherry/<cluster>/nodes/<user>/down/streams/<id>         Stream*                      master → node
-    wherry/<cluster>/nodes/<user>/up/hello|heartbeat|offline|status|pods|events          node → master
+    wherry/<cluster>/nodes/<user>/up/hello|heartbeat|offline|status|pods|mirrors|events  node → master
     wherry/<cluster>/nodes/<user>/up/streams/<id>           Stream*                      node → master
 
 <user> is the certificate's common name (`system:node:<name>`), so that the broker's pattern ACL can use %u: a node reads
@@ -85,7 +85,7 @@ class Topics:
         return f"{self._node(node)}/up/streams/{_level(stream)}"
 
     def up(self, node: str, what: str) -> str:
-        """`what`: hello, heartbeat, offline, status, pods or events."""
+        """`what`: hello, heartbeat, offline, status, pods, mirrors or events."""
         return f"{self._node(node)}/up/{_level(what)}"
 
     def parse_up(self, topic: str) -> tuple[str, str, str] | None:

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from lightkube.models.core_v1 import Pod
 
 from agent.link.events import Json, make_event
-from proto.messages import EventReport, Message, NodeStatusReport, PodStatusReport
+from proto.messages import EventReport, Message, MirrorPodReport, NodeStatusReport, PodStatusReport
 
 #: Pods whose status is remembered, and different events that wait. Beyond it the oldest goes.
 MAX_PODS = 4096
 MAX_EVENTS = 1000
+#: Mirror pods that are asked for at once; they are asked for again.
+MAX_MIRRORS = 500
 
 _NODE = ""
 
@@ -40,6 +42,7 @@ class Outbox:
         self._statuses: dict[str, PodStatusReport | NodeStatusReport] = {}
         self._unsent: dict[str, None] = {}
         self._events: dict[tuple[str, ...], Json] = {}
+        self._mirrors: dict[tuple[str, str], MirrorPodReport] = {}
         self._wake = asyncio.Event()
         #: Events that were given up because too many waited.
         self.dropped_events = 0
@@ -67,6 +70,12 @@ class Outbox:
 
     def node_status(self, status: Json) -> None:
         self._put(_NODE, NodeStatusReport(status=status))
+
+    def mirror_pod(self, namespace: str, name: str, *, manifest: Json | None, uid: str = "") -> None:
+        if len(self._mirrors) < MAX_MIRRORS or (namespace, name) in self._mirrors:
+            report = MirrorPodReport(namespace=namespace, name=name, object=manifest, uid=uid)
+            self._mirrors[(namespace, name)] = report
+            self._wake.set()
 
     def event(self, pod: Pod | None, type_: str, reason: str, message: str, *, field_path: str = "") -> None:
         now = datetime.now(UTC)
@@ -97,7 +106,7 @@ class Outbox:
 
     async def wait(self) -> None:
         """Until there is something to send."""
-        if not self._unsent and not self._events:
+        if not self._unsent and not self._events and not self._mirrors:
             self._wake.clear()
             await self._wake.wait()
 
@@ -107,6 +116,8 @@ class Outbox:
             Report("pods" if key else "status", key, self._statuses[key], ("status", key))
             for key in list(self._unsent)[:limit]
         ]
+        for (namespace, name), mirror in list(self._mirrors.items())[: limit - len(reports)]:
+            reports.append(Report("mirrors", mirror.uid, mirror, ("mirror", namespace, name)))
         for key, event in list(self._events.items())[: limit - len(reports)]:
             reports.append(Report("events", key[1], EventReport(event=event), key))
         return reports
@@ -117,6 +128,10 @@ class Outbox:
         if kind == "status":
             if self._statuses.get(key) is report.message:
                 self._unsent.pop(key, None)
+        elif kind == "mirror":
+            place = (report.key[1], report.key[2])
+            if self._mirrors.get(place) is report.message:
+                del self._mirrors[place]
         elif isinstance(report.message, EventReport) and (waiting := self._events.get(report.key)) is not None:
             more = waiting["count"] - report.message.event["count"]
             if more > 0:
@@ -136,7 +151,7 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        return len(self._unsent) + len(self._events)
+        return len(self._unsent) + len(self._events) + len(self._mirrors)
 
     def _put(self, key: str, report: PodStatusReport | NodeStatusReport) -> None:
         if self._statuses.get(key) == report:

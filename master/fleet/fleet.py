@@ -6,6 +6,7 @@ wait for the informers ─► connect ─► subscribe ─► publish all, annou
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from master.client.events import EventRecorder
@@ -13,6 +14,7 @@ from master.client.protocol import Client
 from master.fleet.intake import Intake, IntakeParts
 from master.fleet.leases import Leases
 from master.fleet.liveness import Liveness
+from master.fleet.mirrors import MirrorWriter
 from master.fleet.node_events import NodeEvents
 from master.fleet.nodes import NodeWriter
 from master.fleet.pod_tokens import PodTokens, PodTokenSettings
@@ -50,7 +52,10 @@ class FleetSettings:
 
 
 class Fleet:
-    """See the module. `liveness` is the controllers' NodeHeartbeats, `streams` the API's NodeStreams."""
+    """See the module. `liveness` is the controllers' NodeHeartbeats, `streams` the API's NodeStreams.
+
+    client_of_node: the API as a node may use it, for what the fleet does on its behalf.
+    """
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Fleet:
         keys: ServiceAccountKeys,
         topics: Topics,
         settings: FleetSettings,
+        client_of_node: Callable[[str], Client],
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -78,6 +84,7 @@ class Fleet:
         )
         self.streams = FleetStreams(topics, self.liveness, self._send)
         self._events = NodeEvents(client, self._view)
+        rejections = Rejections()
         self._leases = Leases(client, self.liveness, self._view)
         self._intake = Intake(
             topics,
@@ -89,7 +96,8 @@ class Fleet:
                 pods=PodWriter(client),
                 events=self._events,
                 streams=self.streams,
-                rejections=Rejections(),
+                mirrors=MirrorWriter(client_of_node, rejections),
+                rejections=rejections,
                 returns=Returns(self._view, self._publisher.ask),
             ),
         )

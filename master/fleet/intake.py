@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from master.fleet.liveness import Liveness
+from master.fleet.mirrors import MirrorWriter
 from master.fleet.node_events import NodeEvents
 from master.fleet.nodes import NodeWriter
 from master.fleet.pods import PodWriter
@@ -22,7 +23,17 @@ from master.informer.workers import run_workers
 from master.informer.workqueue import WorkQueue
 from proto.delivery import Delivery
 from proto.envelope import Envelope, MalformedMessage
-from proto.messages import EventReport, Heartbeat, Hello, Message, NodeStatusReport, Offline, PodStatusReport, decode
+from proto.messages import (
+    EventReport,
+    Heartbeat,
+    Hello,
+    Message,
+    MirrorPodReport,
+    NodeStatusReport,
+    Offline,
+    PodStatusReport,
+    decode,
+)
 from proto.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -39,6 +50,7 @@ _KINDS: dict[str, type[Message]] = {
     "offline": Offline,
     "status": NodeStatusReport,
     "pods": PodStatusReport,
+    "mirrors": MirrorPodReport,
     "events": EventReport,
 }
 
@@ -54,6 +66,7 @@ class IntakeParts:
     pods: PodWriter
     events: NodeEvents
     streams: FleetStreams
+    mirrors: MirrorWriter
     rejections: Rejections
     returns: Returns
 
@@ -115,6 +128,8 @@ class Intake:
                 if pod is None or pod.metadata is None or pod.metadata.uid != message.uid:
                     return  # of a pod that is gone, or of another one
                 self._wait(node, f"pod {message.uid}", message)
+            case MirrorPodReport():
+                self._wait(node, f"mirror {message.namespace}/{message.name}", message)
             case EventReport():
                 parts.events.take(node, message)
 
@@ -156,5 +171,7 @@ class Intake:
                 await parts.nodes.status(node, message)
             case PodStatusReport():
                 await parts.pods.status(node, message)
+            case MirrorPodReport():
+                await parts.mirrors.write(node, message)
             case _:
                 raise AssertionError(f"{type(message).__name__} is not written")

@@ -11,6 +11,7 @@ from lightkube.resources.core_v1 import Event, Pod
 
 from master.client.events import EventRecorder
 from master.client.protocol import Client
+from master.fleet.mirrors import MIRROR
 from master.fleet.view import FleetView
 from proto.envelope import MalformedMessage
 from proto.messages import EventReport
@@ -64,7 +65,9 @@ class NodeEvents:
         pod: Pod | None = self._view.pod(involved.namespace or "", involved.name)
         if pod is None or pod.spec is None or pod.metadata is None:
             return False
-        return pod.spec.nodeName == node and involved.uid == pod.metadata.uid
+        # A kubelet names the static pod, not its mirror, and kubectl looks for that.
+        shown = (pod.metadata.annotations or {}).get(MIRROR)
+        return pod.spec.nodeName == node and involved.uid in (pod.metadata.uid, shown or pod.metadata.uid)
 
     def _recorder(self, node: str) -> EventRecorder:
         recorder = self._recorders.get(node)

@@ -51,6 +51,7 @@ class Reports:
         self.terminated: set[str] = set()
         self.events: list[tuple[str, str, str, str, str]] = []
         self.node: Json = {}
+        self.mirrors: list[tuple[str, str, Json | None, str]] = []
 
     def pod_status(self, pod: Pod, status: Json, *, terminated: bool = False) -> None:
         assert pod.metadata is not None
@@ -58,6 +59,9 @@ class Reports:
         self.statuses.setdefault(name, []).append(msgspec.json.decode(msgspec.json.encode(status)))
         if terminated:
             self.terminated.add(name)
+
+    def mirror_pod(self, namespace: str, name: str, *, manifest: dict[str, Any] | None, uid: str = "") -> None:
+        self.mirrors.append((namespace, name, manifest, uid))
 
     def node_status(self, status: Json) -> None:
         self.node = status

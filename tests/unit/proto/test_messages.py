@@ -79,6 +79,9 @@ _DRAWN: dict[type[Message], st.SearchStrategy[Message]] = {
     PodStatusReport: st.builds(
         PodStatusReport, namespace=st.text(), name=st.text(), uid=st.text(), status=objects, terminated=st.booleans()
     ),
+    MESSAGES["MirrorPodReport"]: st.builds(
+        MESSAGES["MirrorPodReport"], namespace=st.text(), name=st.text(), object=objects | st.none(), uid=st.text()
+    ),
     StreamOpen: st.builds(StreamOpen, id=st.text(), kind=st.text(), options=objects, credit=_small),
     StreamFrame: st.builds(StreamFrame, sequence=_small, channel=_small, data=st.binary(), eof=st.booleans()),
     StreamClose: st.builds(StreamClose, error=st.text(), code=_small),
