@@ -120,7 +120,7 @@ class Executor:
 
     async def _kill_pod(self, pod: Pod, observed: PodObservation) -> None:
         if observed.running():
-            await self.kill_all(pod, observed, grace=Grace(spec_grace(pod)))
+            await self.kill_all(pod, observed, grace=Grace(self._view.final_grace(pod)))
         await self.remove(observed.sandboxes)
 
     async def _kill(self, pod: Pod, observed: PodObservation, kills: Iterable[Kill]) -> None:

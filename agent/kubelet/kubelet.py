@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from lightkube.models.core_v1 import Pod
 
 from agent.desired import Change, DesiredState
+from agent.kubelet.admission import Admission
 from agent.kubelet.allocation import Allocations
+from agent.kubelet.critical import is_static, is_static_uid
+from agent.kubelet.eviction.manager import EvictionManager
+from agent.kubelet.eviction.pod_uses import MeasuredPodUses
+from agent.kubelet.eviction.signals import HostSignals
 from agent.kubelet.image_gc import ImageGC
 from agent.kubelet.images import ImageManager
 from agent.kubelet.labels import identity
@@ -21,6 +27,7 @@ from agent.kubelet.metered_runtime import metered
 from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
 from agent.kubelet.node import Condition, NodeDescriber
+from agent.kubelet.node_events import NodeEvents
 from agent.kubelet.orphans import Orphans
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
@@ -29,9 +36,12 @@ from agent.kubelet.pod_worker import PodWorker
 from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
+from agent.kubelet.static_pods.mirrors import Mirrors, is_mirror
+from agent.kubelet.static_pods.source import StaticPods
 from agent.kubelet.stats_summary import StatsSummary
 from agent.kubelet.stats_targets import StatsTargets
 from agent.kubelet.streams import PodStreams
+from agent.kubelet.termination import Termination
 from agent.probes.manager import ProbeManager
 from agent.reporter import Reporter
 from agent.runtime.errors import RuntimeFailure
@@ -47,6 +57,8 @@ Json = dict[str, Any]
 
 _CONDITION_PERIOD = 5.0
 _ORPHAN_PERIOD = 5.0
+#: Seconds beyond its grace after which a pod that is being ended is not waited for any more.
+_TERMINATION_SLACK = 15.0
 
 
 class Kubelet:
@@ -80,7 +92,21 @@ class Kubelet:
         self._root = root
         self._workers: dict[str, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
-        recorder = Recorder(reporter)
+        self._static = StaticPods(
+            path=settings.static_pod_path,
+            node=node_name,
+            period=settings.file_check_frequency,
+            reporter=reporter,
+            on_change=self._static_pods_changed,
+        )
+        self._mirrors = Mirrors(
+            node=node_name,
+            desired=desired,
+            reporter=reporter,
+            statics=lambda: self._static.pods,
+            ready=lambda: self._static.ready,
+        )
+        recorder = Recorder(self._mirrors)
         self._node = NodeDescriber(name=node_name, addresses=node_addresses, labels=labels, root=root, settings=settings)
         self._pleg = Pleg(
             runtime=runtime,
@@ -96,17 +122,29 @@ class Kubelet:
         self._images = ImageManager(runtime=runtime, recorder=recorder, pulled=pulled, settings=settings)
         self._image_gc = ImageGC(runtime=runtime, pulled=pulled, reporter=reporter, settings=settings)
         self._orphans = Orphans(runtime=runtime, pleg=self._pleg, root=root)
-        #: What pods and the node use, read when somebody asks.
-        self.stats = Stats(
-            StatsTargets(
-                pleg=self._pleg,
-                root=root,
-                pod_of=lambda uid: self._workers[uid].pod if uid in self._workers else None,
-                engine_root=lambda: self._node.engine.root if self._node.engine is not None else "",
-            )
+        targets = StatsTargets(
+            pleg=self._pleg,
+            root=root,
+            pod_of=lambda uid: self._workers[uid].pod if uid in self._workers else None,
+            engine_root=lambda: self._node.engine.root if self._node.engine is not None else "",
         )
+        #: What pods and the node use, read when somebody asks.
+        self.stats = Stats(targets)
         #: What the agent's server tells of it.
         self.stats_summary = StatsSummary(node_name=node_name, stats=self.stats, node=self._node, root=root)
+        self._node_events = NodeEvents(name=node_name, reporter=reporter)
+        self._admission = Admission()
+        self._eviction = EvictionManager(
+            settings=settings,
+            signals=HostSignals(root=root, image_root=lambda: self._node.image_root),
+            uses=MeasuredPodUses(self.stats, targets, good_seconds=settings.housekeeping_interval),
+            pods=self._active_pods,
+            evict=self._terminate_pod,
+            reclaim=(self._delete_unused_images,),
+            reporter=reporter,
+        )
+        self._admission.add(self._eviction)
+        self._name = node_name
         self._services = PodServices(
             runtime=runtime,
             pleg=self._pleg,
@@ -116,17 +154,19 @@ class Kubelet:
             pause=PauseImage(runtime=runtime, reference=settings.sandbox_image, binary=Path(settings.sandbox_binary)),
             network=network,
             desired=desired,
-            reporter=reporter,
+            reporter=self._mirrors,
             recorder=recorder,
             root=root,
             settings=settings,
             metrics=self.metrics,
             node=self._node.facts,
+            admission=self._admission,
         )
         self._streams = PodStreams(
             runtime=runtime,
             pleg=self._pleg,
             desired=desired,
+            static_pod=self._mirrors.pod_of,
             status=self._status_of,
             node_addresses=lambda: self._node.facts().ips,
             stats=self.stats,
@@ -134,15 +174,20 @@ class Kubelet:
 
     async def run(self) -> None:
         await asyncio.to_thread(_close_root, self._root)
+        await asyncio.to_thread(self._node_events.started, self._node.boot_id, self._root / "boot-id")
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._probes.run(), name="probes")
             await asyncio.sleep(0)  # the probes' owner must be there before the first worker
             group.create_task(self._follow(), name="desired pods")
+            group.create_task(self._static.run(), name="static pods")
+            group.create_task(self._mirrors.run(), name="mirror pods")
             group.create_task(self._pleg.run(), name="pleg")
             group.create_task(self._report_node(), name="node status")
             group.create_task(self._end_orphans(), name="orphans")
             group.create_task(self._image_gc.run(), name="image garbage collection")
+            group.create_task(self._follow_node(), name="own node")
+            group.create_task(self._eviction.run(), name="eviction")
 
     def server_listens(self, port: int) -> None:
         """Where the node's own server is: what nodes/proxy reaches."""
@@ -193,17 +238,33 @@ class Kubelet:
                 worker.objects_changed()
 
     def _pod_changed(self, uid: str) -> None:
-        pod, worker = self._desired.pods.get(uid), self._workers.get(uid)
+        pod, worker = self._wanted(uid), self._workers.get(uid)
         if worker is not None:
             if pod is None:
                 worker.remove()
             else:
                 worker.update(pod)
-        elif pod is not None:
+        elif pod is not None and not self._name_taken(pod):
             # One that has been reported terminated already is so again at once: the master has not heard it.
             assert self._group is not None
             worker = self._workers[uid] = PodWorker(self._services, pod)
             self._group.create_task(self._supervise(worker), name=f"pod {identity(pod)}")
+
+    def _wanted(self, uid: str) -> Pod | None:
+        """What this node is to run under a uid: a static pod, or one of the API's that is no static pod's mirror."""
+        pod = self._static.pods.get(uid) or self._desired.pods.get(uid)
+        return None if pod is None or is_mirror(pod) else pod
+
+    def _name_taken(self, pod: Pod) -> bool:
+        """A changed static pod is another one of the same name: it begins when the one before has ended."""
+        who = identity(pod)
+        others = (identity(worker.pod) for worker in self._workers.values())
+        return is_static(pod) and any((one.namespace, one.name) == (who.namespace, who.name) for one in others)
+
+    def _static_pods_changed(self, uids: frozenset[str]) -> None:
+        for uid in uids:
+            self._pod_changed(uid)
+        self._mirrors.wake()
 
     async def _supervise(self, worker: PodWorker) -> None:
         """A worker that fails is logged and run again; it cannot harm its neighbours."""
@@ -217,6 +278,8 @@ class Kubelet:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 60.0)
         del self._workers[worker.uid]
+        for uid in self._static.pods.keys() - self._workers.keys():
+            self._pod_changed(uid)
 
     def _containers_changed(self, uid: str) -> None:
         """Called by the PLEG; without a uid everything may have changed."""
@@ -254,7 +317,7 @@ class Kubelet:
         return problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]" if problems else ""
 
     def _conditions(self) -> list[Condition]:
-        return self._node.conditions(self._problem())
+        return self._node.conditions(self._problem(), self._eviction.conditions)
 
     async def _report_node(self) -> None:
         """On change, and every `node_status_report_period`."""
@@ -266,15 +329,47 @@ class Kubelet:
             if conditions != reported or loop.time() >= due:
                 await self._ask_engine()
                 self._reporter.node_status(self._node.status(conditions))
+                self._node_events.conditions(conditions)
                 reported, due = conditions, loop.time() + self._settings.node_status_report_period
             await asyncio.sleep(_CONDITION_PERIOD if not self._problem() else 0.5)
+
+    async def _follow_node(self) -> None:
+        """What people say of this node (cordon, uncordon) is told as its events."""
+        subscription = self._desired.subscribe("nodes")
+        while True:
+            node = self._desired.nodes.get(self._name)
+            if node is not None and node.spec is not None:
+                self._node_events.schedulable(not node.spec.unschedulable)
+            await subscription.changes()
+
+    def _active_pods(self) -> list[Pod]:
+        return [worker.pod for worker in self._workers.values() if worker.active]
+
+    async def _delete_unused_images(self) -> None:
+        await self._image_gc.delete_unused()
+
+    async def _terminate_pod(self, pod: Pod, termination: Termination) -> None:
+        """End a pod for good; returns when it has ended, or has had its time for it."""
+        worker = self._workers.get(identity(pod).uid)
+        if worker is None:
+            return
+        try:
+            async with asyncio.timeout(termination.grace + _TERMINATION_SLACK):
+                await worker.terminate(termination)
+        except TimeoutError:
+            log.warning("a pod takes long to end", extra={"pod": identity(pod), "reason": termination.reason})
 
     async def _end_orphans(self) -> None:
         await self._pleg.synced.wait()
         while True:
-            if self._orphans_may_go():
-                known = self._desired.pods.keys() | self._workers.keys() | {""}
-                for uid in (self._pleg.pods() | await self._orphans.directories()) - known:
+            # What the API ordered goes by the master's word, what a manifest did by the folder's.
+            by_master, by_folder = self._orphans_may_go(), self._static.complete
+            if by_master or by_folder:
+                here = self._pleg.pods() | await self._orphans.directories()
+                known = self._desired.pods.keys() | self._static.pods.keys() | self._workers.keys() | {""}
+                for uid in here - known:
+                    if not (by_folder if is_static_uid(uid) else by_master):
+                        continue
                     try:
                         await self._orphans.end(uid)
                     except (RuntimeFailure, OSError) as error:

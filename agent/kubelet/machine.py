@@ -5,6 +5,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from proto.k8s.quantity import binary_text
+
 _ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -55,17 +57,35 @@ def meminfo() -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A file system, in bytes."""
+    """A file system, in bytes and inodes. inodes: 0 where it does not count them."""
 
     size: int
     available: int
+    inodes: int = 0
+    inodes_free: int = 0
 
 
 def disk(path: Path) -> Disk:
     while not path.exists() and path != path.parent:
         path = path.parent
     status = os.statvfs(path)
-    return Disk(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+    return Disk(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize, status.f_files, status.f_favail)
+
+
+def huge_pages() -> dict[str, int]:
+    """Bytes that are set aside, by Kubernetes' name of the resource; a size without pages counts too."""
+    found = {}
+    try:
+        sizes = sorted(Path("/sys/kernel/mm/hugepages").iterdir())
+    except OSError:
+        return {}
+    for path in sizes:
+        kilobytes = path.name.removeprefix("hugepages-").removesuffix("kB")
+        pages = _text(str(path / "nr_hugepages"))
+        if kilobytes.isdigit() and pages.isdigit():
+            size = int(kilobytes) * 1024
+            found[f"hugepages-{binary_text(size)}"] = size * int(pages)
+    return found
 
 
 def _os_image() -> str:

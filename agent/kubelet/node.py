@@ -3,7 +3,7 @@
 https://kubernetes.io/docs/reference/node/node-status/
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Any
 
 from agent.kubelet.container_status import timestamp
 from agent.kubelet.environment import NodeFacts
-from agent.kubelet.machine import Machine, disk, machine, meminfo
+from agent.kubelet.machine import Machine, disk, huge_pages, machine
+from agent.kubelet.node_resources import NodeCapacity
 from agent.runtime.spec import EngineInfo, Image
 from agent.settings.kubelet import KubeletSettings
-from proto.k8s.quantity import milli, units
 from proto.version import KUBERNETES_VERSION, VERSION
 
 Json = dict[str, Any]
@@ -50,13 +50,23 @@ class NodeDescriber:
         self._root = root
         self._settings = settings
         self._machine: Machine = machine()
+        self._huge_pages = huge_pages()
         self._since: dict[str, tuple[str, datetime]] = {}
         #: The engine's own words, once it has answered.
         self.engine: EngineInfo | None = None
         self.images: list[Image] = []
 
+    @property
+    def boot_id(self) -> str:
+        return self._machine.boot_id
+
+    @property
+    def image_root(self) -> Path | None:
+        """Where the engine keeps images and writable layers; None until it has answered."""
+        return Path(self.engine.root) if self.engine is not None and self.engine.root else None
+
     def facts(self) -> NodeFacts:
-        return NodeFacts(self._name, self._addresses, self._allocatable())
+        return NodeFacts(self._name, self._addresses, self._resources().allocatable(self._settings))
 
     def object(self, conditions: Sequence[Condition]) -> Json:
         host = self._machine
@@ -75,12 +85,12 @@ class NodeDescriber:
         }
 
     def status(self, conditions: Sequence[Condition]) -> Json:
-        host, engine = self._machine, self.engine
+        host, engine, resources = self._machine, self.engine, self._resources()
         addresses = [{"type": "InternalIP", "address": address} for address in self._addresses]
         return {
             "addresses": [*addresses, {"type": "Hostname", "address": self._name}],
-            "capacity": self._capacity(),
-            "allocatable": self._allocatable(),
+            "capacity": resources.capacity(),
+            "allocatable": resources.allocatable(self._settings),
             "conditions": [self._timed(condition) for condition in conditions],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
             "images": [
@@ -102,12 +112,11 @@ class NodeDescriber:
             },
         }
 
-    def conditions(self, problem: str) -> list[Condition]:
-        """problem: why pods cannot run now; empty when they can. Blocking but instant."""
-        pressures = (self._memory_pressure(), self._disk_pressure(), self._pid_pressure())
+    def conditions(self, problem: str, pressures: Set[str]) -> list[Condition]:
+        """problem: why pods cannot run now; empty when they can. pressures: the types of those that the node has."""
         found = [
-            Condition(type_, "True", bad, bad_text) if pressed else Condition(type_, "False", good, good_text)
-            for (type_, bad, bad_text, good, good_text), pressed in zip(_PRESSURES, pressures, strict=True)
+            Condition(type_, "True", bad, bad_text) if type_ in pressures else Condition(type_, "False", good, good_text)
+            for type_, bad, bad_text, good, good_text in _PRESSURES
         ]
         if problem:
             return [*found, Condition("Ready", "False", "KubeletNotReady", problem)]
@@ -127,41 +136,12 @@ class NodeDescriber:
             "lastTransitionTime": timestamp(before[1]),
         }
 
-    def _capacity(self) -> dict[str, str]:
-        return {
-            "cpu": str(self._machine.cpus),
-            "ephemeral-storage": f"{disk(self._storage()).size // 1024}Ki",
-            "memory": f"{self._machine.memory // 1024}Ki",
-            "pods": str(self._settings.max_pods),
-        }
-
-    def _allocatable(self) -> dict[str, str]:
-        millis = self._machine.cpus * 1000 - milli(self._settings.system_reserved.cpu)
-        memory = self._machine.memory - units(self._settings.system_reserved.memory)
-        # As kubelet's default: what hard eviction keeps back is not for pods.
-        storage = int(disk(self._storage()).size * (1 - self._settings.eviction_disk_available_percent / 100))
-        return {
-            "cpu": str(millis // 1000) if millis % 1000 == 0 else f"{millis}m",
-            "ephemeral-storage": str(storage),
-            "memory": f"{(memory - self._settings.eviction_memory_available) // 1024}Ki",
-            "pods": str(self._settings.max_pods),
-        }
-
-    def _storage(self) -> Path:
-        return Path(self.engine.root) if self.engine is not None and self.engine.root else self._root
-
-    def _memory_pressure(self) -> bool:
-        available = meminfo().get("MemAvailable")
-        return available is not None and available < self._settings.eviction_memory_available
-
-    def _disk_pressure(self) -> bool:
-        space = disk(self._storage())
-        return space.size > 0 and space.available * 100 < space.size * self._settings.eviction_disk_available_percent
-
-    def _pid_pressure(self) -> bool:
-        try:
-            highest = int(Path("/proc/sys/kernel/pid_max").read_text())
-            running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-        except (OSError, ValueError, IndexError):
-            return False
-        return running > highest * 0.95
+    def _resources(self) -> NodeCapacity:
+        host = self._machine
+        return NodeCapacity(
+            cpus=host.cpus,
+            memory=host.memory,
+            storage=disk(self._root).size,
+            pods=self._settings.max_pods,
+            huge_pages=self._huge_pages,
+        )

@@ -39,6 +39,7 @@ class PodFacts:
     """What a status shows beyond manifest and runtime. ended: every container is to stay ended (deleted, deadline).
 
     phase, reason, message: set once the pod has ended for good. more_conditions: beside those that every pod has.
+    disruption: why the node ends it, while it still runs too. refused: it never began here.
     """
 
     start_time: datetime
@@ -51,6 +52,8 @@ class PodFacts:
     phase: str = ""
     reason: str = ""
     message: str = ""
+    disruption: str = ""
+    refused: bool = False
     observed_generation: int = 0
 
 
@@ -86,6 +89,9 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
         *_conditions(pod, observed, init_statuses, statuses, phase=phase, initialized=initialized),
         *facts.more_conditions,
     ]
+    if facts.disruption:
+        reason = "TerminationByKubelet"
+        conditions.append({"type": "DisruptionTarget", "status": "True", "reason": reason, "message": facts.disruption})
     status_json: Json = {
         "phase": phase,
         "conditions": [_timed(condition, facts.conditions, now) for condition in conditions],
@@ -104,6 +110,10 @@ def pod_status(pod: Pod, observed: PodObservation, facts: PodFacts, now: datetim
     pod_ips = facts.host_ips[:1] if spec_of(pod).hostNetwork and observed.sandboxes else facts.pod_ips
     if pod_ips:
         status_json |= {"podIP": pod_ips[0], "podIPs": [{"ip": ip} for ip in pod_ips]}
+    if facts.refused:
+        for name in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+            status_json.pop(name, None)
+        status_json["conditions"] = [one for one in status_json["conditions"] if one["type"] == "PodScheduled"]
     if facts.reason:
         status_json["reason"] = facts.reason
     if facts.message:

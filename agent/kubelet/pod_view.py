@@ -15,14 +15,24 @@ import msgspec
 from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.actions import Verdict
+from agent.kubelet.admission import Refusal
 from agent.kubelet.container_status import ContainerFacts, WaitReason
 from agent.kubelet.labels import CONTAINER_NAME, identity, restart_count
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_status import PodFacts, pod_status
-from agent.kubelet.pods import all_containers, every_container, init_containers, is_sidecar, named_ports, spec_of
+from agent.kubelet.pods import (
+    all_containers,
+    every_container,
+    init_containers,
+    is_sidecar,
+    named_ports,
+    spec_grace,
+    spec_of,
+)
 from agent.kubelet.record import Amounts, ConditionRecord, PodRecord, load, save
 from agent.kubelet.services import PodServices
+from agent.kubelet.termination import Termination
 from agent.kubelet.termination_message import termination_message
 from agent.probes.manager import Probed, ProbeKind
 from agent.probes.protocol import ProbeResult, ProbeTarget
@@ -50,6 +60,8 @@ class PodView:
         #: Ids of instances whose postStart hook runs: they are not shown as running yet, nor probed.
         self.hooking: set[str] = set()
         self._pod: Pod | None = None
+        #: Whether neither a record nor the API knew of this pod on this node.
+        self.fresh = False
 
     async def load(self, pod: Pod) -> None:
         """Read the record, or begin one. Idempotent."""
@@ -63,6 +75,7 @@ class PodView:
             if known is not None and known.phase in ("Succeeded", "Failed"):
                 # The API saw it end; a lost record must not run it again.
                 phase = "Succeeded" if known.phase == "Succeeded" else "Failed"
+            self.fresh = known is None or known.startTime is None
             start = known.startTime if known is not None and known.startTime is not None else datetime.now(UTC)
             self._record = PodRecord(start_time=start, phase=phase)
 
@@ -85,6 +98,22 @@ class PodView:
         if not self.over:
             self._change(phase=phase, reason=reason, message=message)
             self._on_change()
+
+    def terminate(self, termination: Termination) -> None:
+        """The node ends the pod for good."""
+        if not self.over:
+            self._change(grace=termination.grace, disruption=termination.message if termination.disruption else "")
+            self.end("Failed", termination.reason, termination.message)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """The node does not take the pod."""
+        self._change(refused=True)
+        self.end("Failed", refusal.reason, f"Pod was rejected: {refusal.message}")
+
+    def final_grace(self, pod: Pod) -> float:
+        """Seconds that containers have when the pod ends without being deleted."""
+        given = self.record.grace
+        return float(spec_grace(pod)) if given is None else min(given, spec_grace(pod))
 
     async def ending_for(self) -> float:
         """Seconds since the pod's deletion began here, before a restart of the agent too.
@@ -211,9 +240,12 @@ class PodView:
             conditions=self.record.conditions,
             more_conditions=() if deleting or self.over else tuple(self.resize_conditions),
             ended=(deleting or self.over) and not running,
-            phase=self.record.phase,
-            reason=self.record.reason,
-            message=self.record.message,
+            # A phase that is final is told when nothing runs any more: resources are given away for it.
+            phase="" if running else self.record.phase,
+            reason="" if running else self.record.reason,
+            message="" if running else self.record.message,
+            disruption=self.record.disruption,
+            refused=self.record.refused,
         )
         status = pod_status(pod, observed, facts, now)
         self._remember(status, ready=ready, started=started, ips=ips, now=now)

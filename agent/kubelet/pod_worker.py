@@ -37,6 +37,7 @@ from agent.kubelet.pod_view import PodView
 from agent.kubelet.pods import deletion_time, grace_period, spec_of
 from agent.kubelet.resizer import Resizer
 from agent.kubelet.services import PodServices
+from agent.kubelet.termination import Termination
 from agent.runtime.errors import RuntimeFailure, RuntimeUnavailable
 from agent.volumes.tear_down import tear_down
 
@@ -70,6 +71,9 @@ class PodWorker:
         #: On the loop's clock, when the pod has been active for as long as it may: jumps of the node's clock do not count.
         self._deadline: tuple[int, float] | None = None
         self._forced = False
+        self._loaded = asyncio.Event()
+        #: Nothing of a pod that has ended for good runs any more.
+        self._ended = asyncio.Event()
 
     @property
     def pod(self) -> Pod:
@@ -98,6 +102,20 @@ class PodWorker:
         self._delete()
         self.wake()
 
+    @property
+    def active(self) -> bool:
+        """Whether it runs or may run: neither being deleted nor ended for good."""
+        return self._loaded.is_set() and not self._deletion.is_set() and not self._view.over
+
+    async def terminate(self, termination: Termination) -> None:
+        """The node ends the pod for good; returns when nothing of it runs any more."""
+        await self._loaded.wait()
+        if self._grace is not None:
+            self._grace.shorten(termination.grace)
+        self._view.terminate(termination)
+        self.wake()
+        await self._ended.wait()
+
     def objects_changed(self) -> None:
         """Something that the manifest refers to may have changed."""
         self._executor.volumes_stale = True
@@ -125,6 +143,9 @@ class PodWorker:
         self._resizer.admit(self._pod)
         if deletion_time(self._pod) is not None:
             self._deletion.set()
+        else:
+            self._admit()
+        self._loaded.set()
         self.wake()
         async with asyncio.TaskGroup() as group:
             status = group.create_task(self._status_loop())
@@ -133,6 +154,7 @@ class PodWorker:
             syncing.cancel()
             await asyncio.wait([syncing])
             await self._terminate()
+            self._ended.set()
             status.cancel()
             await asyncio.wait([status])
         await self._clean_up()
@@ -140,6 +162,16 @@ class PodWorker:
         assert self._last_status is not None
         self._services.reporter.pod_status(self._pod, self._last_status, terminated=True)
         log.info("pod terminated", extra={"pod": identity(self._pod)})
+
+    def _admit(self) -> None:
+        """Of what is new here the node takes only what it can."""
+        if not self._view.fresh or self._services.pleg.observation(self.uid).everything():
+            return
+        refusal = self._services.admission.admit(self._pod)
+        if refusal is not None:
+            log.info("a pod is refused", extra={"pod": identity(self._pod), "why": refusal.message})
+            self._services.recorder.warning(self._pod, refusal.reason, refusal.message)
+            self._view.refuse(refusal)
 
     async def _status_loop(self) -> None:
         while True:
@@ -206,6 +238,8 @@ class PodWorker:
             for name, seconds in (await self._executor.execute(pod, observed, actions)).items():
                 self._held[name] = loop.time() + seconds
             self._back_off.reset()
+        elif self._view.over:
+            self._ended.set()
         waits = [max(0.01, (actions.wake_at - datetime.now(UTC)).total_seconds())] if actions.wake_at is not None else []
         waits += [max(0.01, left)] if left is not None and not self._view.over else []
         waits += [retry_resize] if retry_resize is not None else []

@@ -33,6 +33,8 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ending_since: when its deletion's grace began. phase: set once the pod has ended for good; it is never run again.
     allocated: what the node gave each container; None before its first look. actuated: while a resize goes on, what the
     containers had before it (see agent.kubelet.resize).
+    grace: seconds that the node gave it for that, when it was not the pod's own end. disruption: the message of its condition
+    DisruptionTarget. refused: the node did not take it.
     """
 
     start_time: datetime
@@ -46,6 +48,9 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     allocated: dict[str, Amounts] | None = None
     actuated: dict[str, Amounts] = {}
+    grace: float | None = None
+    disruption: str = ""
+    refused: bool = False
 
 
 def load(path: Path) -> PodRecord | None:

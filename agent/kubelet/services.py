@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.desired import DesiredState
+from agent.kubelet.admission import Admission
 from agent.kubelet.allocation import Allocations
 from agent.kubelet.environment import NodeFacts
 from agent.kubelet.images import ImageManager
@@ -37,3 +38,4 @@ class PodServices:
     settings: KubeletSettings
     metrics: KubeletMetrics
     node: Callable[[], NodeFacts]
+    admission: Admission

@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 
 class PodStreams:
-    """status: a pod's status as last reported, by uid."""
+    """status: a pod's status as last reported, by uid. static_pod: the one that a mirror pod of this uid shows."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class PodStreams:
         runtime: Streams,
         pleg: Pleg,
         desired: DesiredState,
+        static_pod: Callable[[str], Pod | None],
         status: Callable[[str], Json | None],
         node_addresses: Callable[[], Sequence[str]],
         stats: Stats,
@@ -49,6 +50,7 @@ class PodStreams:
         self._runtime = runtime
         self._pleg = pleg
         self._desired = desired
+        self._static_pod = static_pod
         self._status = status
         self._node_addresses = node_addresses
         self._stats = stats
@@ -117,7 +119,7 @@ class PodStreams:
             if request.uid or not named:
                 raise StreamRefused(f'pod "{request.pod}" does not exist on this node', 404)
             found = named[0]
-        return found
+        return self._static_pod(identity(found).uid) or found
 
     def _addresses(self, pod: Pod, observed: PodObservation) -> Sequence[str]:
         sandbox = observed.sandbox

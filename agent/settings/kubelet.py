@@ -5,19 +5,24 @@ from typing import Annotated
 
 import msgspec
 
+from agent.settings import eviction
 from proto.daemon.settings import Settings
 from proto.k8s import quantity
 
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
 
 class ReservedSettings(Settings, frozen=True):
-    """Kept back from the node's capacity for the system, as Kubernetes quantities ("100m", "256Mi")."""
+    """Kept back from the node's capacity, as Kubernetes quantities ("100m", "256Mi")."""
 
     cpu: str = "0"
     memory: str = "0"
+    ephemeral_storage: str = "0"
 
     def __post_init__(self) -> None:
-        for value in (self.cpu, self.memory):
-            quantity.parse(value)  # InvalidQuantity is a ValueError
+        for value in (self.cpu, self.memory, self.ephemeral_storage):
+            if quantity.parse(value) < 0:  # InvalidQuantity is a ValueError
+                raise ValueError(f"{value} must not be negative")
 
 
 class KubeletSettings(Settings, frozen=True):
@@ -33,11 +38,32 @@ class KubeletSettings(Settings, frozen=True):
     container_log_max_size: int = 10 * 1024 * 1024
     container_log_max_files: int = 5
     node_status_report_period: float = 300.0
-    #: Kept back from the node's capacity.
+    #: Kept back from the node's capacity for the system, and for wherry, Docker and the like.
     system_reserved: ReservedSettings = ReservedSettings()
-    #: Below these the node reports MemoryPressure and DiskPressure.
-    eviction_memory_available: int = 100 * 1024 * 1024
-    eviction_disk_available_percent: float = 10.0
+    kube_reserved: ReservedSettings = ReservedSettings()
+    #: By signal, a quantity or a percentage of the capacity: below it pods are evicted at once; see agent.settings.eviction.
+    eviction_hard: dict[str, str] = msgspec.field(default_factory=lambda: dict(eviction.DEFAULT_HARD))
+    #: Below it for as long as its grace period, they are evicted with at most `eviction_max_pod_grace_period`.
+    eviction_soft: dict[str, str] = msgspec.field(default_factory=dict)
+    eviction_soft_grace_period: dict[str, float] = msgspec.field(default_factory=dict)
+    eviction_max_pod_grace_period: Annotated[int, msgspec.Meta(ge=0)] = 0
+    eviction_minimum_reclaim: dict[str, str] = msgspec.field(default_factory=dict)
+    #: So long a pressure is reported after it was seen last.
+    eviction_pressure_transition_period: Seconds = 300.0
+    #: Between two looks at what the thresholds are about.
+    housekeeping_interval: Annotated[float, msgspec.Meta(ge=0.1)] = 10.0
+    #: Dead containers: how old one must be before it goes, how many are kept of one container and of all (-1: no limit).
+    minimum_container_ttl_duration: Seconds = 0.0
+    maximum_dead_containers_per_container: Annotated[int, msgspec.Meta(ge=-1)] = 1
+    maximum_dead_containers: Annotated[int, msgspec.Meta(ge=-1)] = -1
+    #: Folder of static pods' manifests; empty: none.
+    static_pod_path: str = ""
+    file_check_frequency: Annotated[float, msgspec.Meta(ge=0.1)] = 2.0
+    #: How long a shutdown of the host is delayed so that pods end with grace; the part of it that is kept for critical ones.
+    shutdown_grace_period: Seconds = 0.0
+    shutdown_grace_period_critical_pods: Seconds = 0.0
+    #: Instead of both: seconds by the priority from which they hold, up to the next one.
+    shutdown_grace_period_by_pod_priority: dict[int, Annotated[int, msgspec.Meta(ge=0)]] = msgspec.field(default_factory=dict)
     #: Where kubelet asks for upstream name servers for pods with dnsPolicy Default.
     resolver_config: str = "/etc/resolv.conf"
     #: One pull at a time, as Kubernetes' default is; otherwise so many (ADR 27).
@@ -69,3 +95,16 @@ class KubeletSettings(Settings, frozen=True):
             )
         if self.docker_config and not os.path.isabs(self.docker_config):
             raise ValueError(f"docker_config {self.docker_config!r} must be an absolute path")
+        self.eviction_thresholds()
+        if self.static_pod_path and not os.path.isabs(self.static_pod_path):
+            raise ValueError(f"static_pod_path {self.static_pod_path!r} must be an absolute path")
+        if self.shutdown_grace_period_critical_pods > self.shutdown_grace_period:
+            raise ValueError("shutdown_grace_period_critical_pods must not be longer than shutdown_grace_period")
+        if self.shutdown_grace_period_by_pod_priority and self.shutdown_grace_period:
+            raise ValueError("shutdown_grace_period_by_pod_priority and shutdown_grace_period cannot both be set")
+
+    def eviction_thresholds(self) -> tuple[eviction.Threshold, ...]:
+        """All of them, parsed. Raises ValueError."""
+        return eviction.thresholds(
+            self.eviction_hard, self.eviction_soft, self.eviction_soft_grace_period, self.eviction_minimum_reclaim
+        )
