@@ -22,13 +22,17 @@ class Reporter(Protocol):
         """The node's status (NodeStatus as JSON). Latest wins."""
         ...
 
+    def event(self, pod: Pod | None, type_: str, reason: str, message: str, *, field_path: str = "") -> None:
+        """A core/v1 Event on a pod (or on the node when None). type_: "Normal" or "Warning"."""
+        ...
+
+
+class NodeReporter(Reporter, Protocol):
+    """What the kubelet as a whole tells beside it."""
+
     def mirror_pod(self, namespace: str, name: str, *, manifest: Json | None, uid: str = "") -> None:
         """Have the API show a static pod by this mirror pod; or, without one, show no more the mirror pod of this uid.
 
         A wish that may be lost: say it again until it shows.
         """
-        ...
-
-    def event(self, pod: Pod | None, type_: str, reason: str, message: str, *, field_path: str = "") -> None:
-        """A core/v1 Event on a pod (or on the node when None). type_: "Normal" or "Warning"."""
         ...

@@ -43,7 +43,7 @@ from agent.kubelet.stats_targets import StatsTargets
 from agent.kubelet.streams import PodStreams
 from agent.kubelet.termination import Termination
 from agent.probes.manager import ProbeManager
-from agent.reporter import Reporter
+from agent.reporter import NodeReporter
 from agent.runtime.errors import RuntimeFailure
 from agent.runtime.protocol import ContainerRuntime
 from agent.settings.kubelet import KubeletSettings
@@ -75,7 +75,7 @@ class Kubelet:
         node_addresses: Sequence[str],
         runtime: ContainerRuntime,
         desired: DesiredState,
-        reporter: Reporter,
+        reporter: NodeReporter,
         root: Path,
         network: PodNetwork,
         orphans_may_go: Callable[[], bool],

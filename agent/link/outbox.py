@@ -35,7 +35,7 @@ class Report:
 
 
 class Outbox:
-    """See the module; implements Reporter."""
+    """See the module; implements NodeReporter."""
 
     def __init__(self, node: str) -> None:
         self._node = node

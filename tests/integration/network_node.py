@@ -29,9 +29,6 @@ class PrintingReporter:
     def pod_status(self, pod: Pod, status: dict[str, Any], *, terminated: bool = False) -> None:
         raise AssertionError("the network says nothing of pods")
 
-    def mirror_pod(self, namespace: str, name: str, *, manifest: dict[str, Any] | None, uid: str = "") -> None:
-        raise AssertionError("a network reports no pods")
-
     def node_status(self, status: dict[str, Any]) -> None:
         raise AssertionError("the network says nothing of the node's status")
 

@@ -22,7 +22,7 @@ from agent.kubelet.critical import is_static
 from agent.kubelet.labels import identity
 from agent.kubelet.pods import deletion_time
 from agent.kubelet.static_pods.manifest import HASH, MIRROR
-from agent.reporter import Reporter
+from agent.reporter import NodeReporter
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Mirrors:
         *,
         node: str,
         desired: DesiredState,
-        reporter: Reporter,
+        reporter: NodeReporter,
         statics: Callable[[], Mapping[str, Pod]],
         ready: Callable[[], bool],
     ) -> None:
@@ -148,9 +148,6 @@ class Mirrors:
                 self._events.setdefault(uid, deque(maxlen=_MAX_EVENTS)).append((type_, reason, message, field_path))
             return
         self._reporter.event(pod, type_, reason, message, field_path=field_path)
-
-    def mirror_pod(self, namespace: str, name: str, *, manifest: Json | None, uid: str = "") -> None:
-        self._reporter.mirror_pod(namespace, name, manifest=manifest, uid=uid)
 
     def _wish(self, key: Key, what: tuple[str, str], now: float, *, manifest: Json | None = None) -> None:
         wish = self._wishes.get(key)

@@ -69,9 +69,6 @@ class World:
     def pod_status(self, pod: Pod, status: dict[str, Any], *, terminated: bool = False) -> None:
         raise AssertionError("the manager reports no status")
 
-    def mirror_pod(self, namespace: str, name: str, *, manifest: dict[str, Any] | None, uid: str = "") -> None:
-        raise AssertionError("the manager makes no pods")
-
     def node_status(self, status: dict[str, Any]) -> None:
         raise AssertionError("the manager reports no status")
 
