@@ -9,6 +9,7 @@ import logging
 from master.api.auth.reviews.registry import REVIEWS
 from master.api.kinds.api_service import GROUP, KIND
 from master.api.kinds.registry import KINDS
+from master.api.metrics.kinds import RESOURCE_METRICS
 from master.api.registry.registry import Registry
 from master.api.registry.storage import decode
 from master.client.errors import StatusError
@@ -26,7 +27,7 @@ _PRIORITIES = {
     "autoscaling": 17500, "batch": 17400, "certificates.k8s.io": 17300, "networking.k8s.io": 17200, "policy": 17100,
     "rbac.authorization.k8s.io": 17000, "storage.k8s.io": 16800, "apiextensions.k8s.io": 16700,
     "admissionregistration.k8s.io": 16700, "scheduling.k8s.io": 16600, "coordination.k8s.io": 16500, "node.k8s.io": 16300,
-    "discovery.k8s.io": 16200,
+    "discovery.k8s.io": 16200, "metrics.k8s.io": 100,
 }  # fmt: skip
 _OTHERS = 15000
 _VERSION_PRIORITY = 15
@@ -34,7 +35,7 @@ _VERSION_PRIORITY = 15
 
 def built_in_api_services() -> list[Json]:
     """One for each group and version that is declared, but for the group of APIServices itself."""
-    served = {(kind.group, kind.version) for kind in (*KINDS, *REVIEWS.kinds)}
+    served = {(kind.group, kind.version) for kind in (*KINDS, *REVIEWS.kinds, *RESOURCE_METRICS)}
     return [_api_service(group, version) for group, version in sorted(served) if group != GROUP]
 
 

@@ -36,6 +36,7 @@ from master.api.http.server import ApiServer
 from master.api.http.system_paths import SystemPaths
 from master.api.http.writes import Writes
 from master.api.kinds.registry import KINDS, Kinds
+from master.api.metrics.resource_metrics import serve_resource_metrics
 from master.api.openapi.documents import OpenApi
 from master.api.proxy.handler import Proxy
 from master.api.registry.registry import Registry
@@ -97,6 +98,9 @@ def build_registry(
 
 
 def build_server(registry: Registry, settings: ApiSettings, parts: ServerParts) -> ApiServer:
+    if parts.streams is not None:
+        serve_resource_metrics(registry, parts.streams)
+
     async def read_secret(name: str) -> Json | None:
         return await registry.storage.read("", "secrets", NAMESPACE, name)
 

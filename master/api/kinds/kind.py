@@ -99,6 +99,8 @@ class Kind:
     `stored_as`: the resource that this one is only another view of (events.k8s.io's Event of core's); `to_stored` and
     `from_stored` convert between the views and never change their argument.
 
+    `made`: never stored: a source makes its objects at each read (`Registry.serve_from`), and `schema` describes them.
+
     `unconditional_update`: an update may come without a resourceVersion.
 
     Of custom resources: `is_custom`; their structural `schema`; `conversion` between their versions; `scale` instead of
@@ -132,6 +134,7 @@ class Kind:
     stored_as: ResourceRef | None = None
     to_stored: Callable[[Json], Json] = same_object
     from_stored: Callable[[Json], Json] = same_object
+    made: bool = False
     unconditional_update: bool = True
     is_custom: bool = False
     schema: Mapping[str, Any] | None = None

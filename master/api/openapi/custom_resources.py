@@ -41,10 +41,10 @@ def list_definition(kind: Kind) -> str:
 
 
 def custom_definitions(kinds: Iterable[Kind], *, v3: bool) -> dict[str, bytes]:
-    """The definitions of the custom ones among the kinds, by name, encoded."""
+    """The definitions of the kinds that bring their schema, by name, encoded: custom ones, and those that are made."""
     found: dict[str, bytes] = {}
     for kind in kinds:
-        if kind.is_custom:
+        if kind.is_custom or kind.made:
             found[kind.definition] = orjson.dumps(_definition(kind, v3=v3))
             found[list_definition(kind)] = orjson.dumps(_list(kind, v3=v3))
     return found

@@ -82,7 +82,7 @@ class OpenApi:
     def _make_v2(self) -> None:
         if "v2 head" in self._compressed:
             return
-        document = openapi_v2(self._declared)
+        document = openapi_v2(self._declared, custom_definitions(self._declared, v3=False))
         self._v2_names = frozenset(document["definitions"])
         self._keep("v2 protobuf", encode_document(document))
         for name in ("paths", "definitions"):

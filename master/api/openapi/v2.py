@@ -15,7 +15,7 @@ _PRODUCES = ["application/json"]
 
 
 def openapi_v2(kinds: Iterable[Kind], custom: Mapping[str, bytes] | None = None) -> Json:
-    """The document. `custom`: the definitions of custom resources among the kinds."""
+    """The document. `custom`: the definitions of those kinds that bring their own."""
     kinds = list(kinds)
     source = Source(roots(kinds), custom)
     return {

@@ -36,6 +36,7 @@ from master.api.registry.metadata import (
 )
 from master.api.registry.patching import check_patched, patched_object
 from master.api.registry.selection import Selection
+from master.api.registry.source import ObjectSource
 from master.api.registry.storage import Storage, Stored, encode, key_of, prefix_of, updated_elsewhere
 from master.api.registry.strategies.registry import STRATEGIES
 from master.api.registry.strategies.strategy import Strategy
@@ -98,6 +99,14 @@ class Registry:
             cache, kinds, schemas, writer=self, caller=self.webhooks, failures=(CallFailed,)
         )
 
+        #: Of kinds that are made at each read.
+        self._sources: dict[ResourceRef, ObjectSource] = {}
+
+    def serve_from(self, kind: Kind, source: ObjectSource) -> None:
+        """Serve a kind that is never stored."""
+        self._sources[kind.resource] = source
+        self.kinds.serve(kind.definition, [kind])
+
     async def open(self) -> None:
         """Learn what is allocated and which custom resources there are; once the watch cache is in sync, before any write."""
         await self.custom_resources.open()
@@ -120,6 +129,8 @@ class Registry:
 
     async def get(self, resource: ResourceRef, namespace: str, name: str, *, subresource: str = "") -> bytes:
         kind = self.kind(resource)
+        if kind.made:
+            return await self._sources[resource].get(namespace, name)
         if subresource in ("", "status"):
             cached = self._cache.get(key_of(kind, namespace, name))
             if cached is not None:
@@ -135,11 +146,13 @@ class Registry:
     ) -> RawList:
         kind = _as_stored(self.kind(resource))
         selection = Selection(kind, label_selector=label_selector, field_selector=field_selector)
-        page = await self._lister.list(kind, namespace, ListQuery(selection))
+        page = await self.page(kind, namespace, ListQuery(selection))
         return RawList([shown(kind, cached) for cached in page.objects], page.revision)
 
     async def page(self, kind: Kind, namespace: str, query: ListQuery) -> Page:
         """A list with all that HTTP can ask for."""
+        if kind.made:
+            return Page(await self._sources[kind.resource].list(namespace, query.selection), self.revision)
         return await self._lister.list(kind, namespace, query)
 
     async def watch(

@@ -33,11 +33,11 @@ def urls(*paths: str) -> Json:
 EVENTS = rule(("create", "patch", "update"), ("", "events.k8s.io"), "events")
 
 
-def cluster_role(name: str, *rules: Json, aggregate_to: str = "", gathers: str = "") -> Json:
-    """`aggregate_to`: the role that takes these rules in; `gathers`: the name by which it takes in others' rules."""
+def cluster_role(name: str, *rules: Json, aggregate_to: str | Iterable[str] = (), gathers: str = "") -> Json:
+    """`aggregate_to`: the role or roles that take these rules in; `gathers`: the name by which it takes in others' rules."""
     labels = dict(_LABELS)
-    if aggregate_to:
-        labels[_aggregation(aggregate_to)] = "true"
+    for taker in [aggregate_to] if isinstance(aggregate_to, str) else aggregate_to:
+        labels[_aggregation(taker)] = "true"
     role: Json = {**_object("ClusterRole", name, labels=labels), "rules": list(rules)}
     if gathers:
         role["aggregationRule"] = {"clusterRoleSelectors": [{"matchLabels": {_aggregation(gathers): "true"}}]}

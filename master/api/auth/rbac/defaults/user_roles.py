@@ -70,6 +70,14 @@ AGGREGATE_TO_VIEW = cluster_role(
 )  # fmt: skip
 
 
+#: As metrics-server brings it along.
+AGGREGATED_METRICS_READER = cluster_role(
+    "system:aggregated-metrics-reader",
+    rule(READ, "metrics.k8s.io", "nodes", "pods"),
+    aggregate_to=("admin", "edit", "view"),
+)
+
+
 def _rules(*roles: Json) -> list[Json]:
     return [one for made in roles for one in made["rules"]]
 
@@ -77,12 +85,16 @@ def _rules(*roles: Json) -> list[Json]:
 #: What gathers others begins with what the controller would gather: there is no moment in which it gives nothing.
 USER_ROLES: tuple[Json, ...] = (
     cluster_role("cluster-admin", rule(("*",), "*", "*"), {"verbs": ["*"], "nonResourceURLs": ["*"]}),
-    cluster_role("admin", *_rules(AGGREGATE_TO_EDIT, AGGREGATE_TO_VIEW, AGGREGATE_TO_ADMIN), gathers="admin"),
     cluster_role(
-        "edit", *_rules(AGGREGATE_TO_EDIT, AGGREGATE_TO_VIEW), aggregate_to="admin", gathers="edit"
+        "admin", *_rules(AGGREGATE_TO_EDIT, AGGREGATE_TO_VIEW, AGGREGATE_TO_ADMIN, AGGREGATED_METRICS_READER),
+        gathers="admin",
     ),
-    cluster_role("view", *_rules(AGGREGATE_TO_VIEW), aggregate_to="edit", gathers="view"),
+    cluster_role(
+        "edit", *_rules(AGGREGATE_TO_EDIT, AGGREGATE_TO_VIEW, AGGREGATED_METRICS_READER), aggregate_to="admin", gathers="edit",
+    ),
+    cluster_role("view", *_rules(AGGREGATE_TO_VIEW, AGGREGATED_METRICS_READER), aggregate_to="edit", gathers="view"),
     AGGREGATE_TO_ADMIN,
     AGGREGATE_TO_EDIT,
     AGGREGATE_TO_VIEW,
+    AGGREGATED_METRICS_READER,
 )  # fmt: skip
