@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.hosts.fixtures"]
+pytest_plugins = ["tests.hosts.fixtures", "tests.spread"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
