@@ -137,4 +137,4 @@ async def test_a_long_yaml_body_keeps_nobody_waiting(tmp_path: Path) -> None:
                 async with http.request(method, url, data=body, headers=headers) as response:
                     assert response.status in (400, 422), await response.text()
             ended = True
-        assert longest < 0.5
+        assert longest < 1

@@ -43,7 +43,7 @@ async def test_pods_are_ready_again_when_their_node_is(tmp_path: Path) -> None:
             ready = {"type": "Ready", "status": status, "reason": "Kubelet", "message": problem}
             node.outbox.node_status({**well, "conditions": [ready]})
             await until(api, NODE, lambda one, status=status: condition(one, "Ready") == status)
-            await until(api, f"{PODS}/a", lambda one, status=status: condition(one, "Ready") == status, 10)
+            await until(api, f"{PODS}/a", lambda one, status=status: condition(one, "Ready") == status)
         await until(api, NODE, lambda one: "taints" not in one["spec"])
 
 

@@ -41,6 +41,7 @@ async def test_a_pod_runs_with_kubernetes_status_and_events(node: Node) -> None:
     assert container["started"]
     assert container["restartCount"] == 0
     assert container["containerID"].startswith("docker://")
+    await node.until(lambda: node.reports.messages("web", "Started"))
     reasons = [(reason, message, path) for _, _, reason, message, path in node.reports.events]
     assert reasons == [
         ("Pulled", f'Container image "{node.image}" already present on machine', "spec.containers{c0}"),

@@ -240,7 +240,7 @@ async def test_tombstone_and_signed_index_end_pods_and_absence_does_not(
         assert set(agent.desired.pods) == {"u0", "u2", "u3"}
         await master.index([entry(pods[0], "pods", 10), entry(pods[2], "pods", 12)], revision=21)
         await eventually(lambda: set(agent.desired.pods) == {"u0", "u2"})
-        assert agent.desired.listed_pods == frozenset({"u0", "u2"})
+        await eventually(lambda: agent.desired.listed_pods == frozenset({"u0", "u2"}))
 
 
 async def test_what_an_index_lists_and_the_node_lacks_is_asked_for(broker: Mosquitto, signer: Signer, tmp_path: Path) -> None:
