@@ -11,6 +11,7 @@ from contextlib import aclosing
 from agent.runtime.errors import RuntimeFailure
 from agent.runtime.protocol import Images
 from agent.runtime.spec import RegistryCredentials
+from agent.runtime.turns import Turn, Turns
 
 #: Seconds without a sign after which a pull counts as one that hangs.
 STALLED = 5.0
@@ -21,14 +22,14 @@ class ImagePuller:
 
     def __init__(self, *, runtime: Images, concurrent: int, progress_deadline: float) -> None:
         self._runtime = runtime
-        self._turns = asyncio.Semaphore(concurrent)
+        self._turns = Turns(concurrent)
         self._progress_deadline = progress_deadline
 
-    def turn(self) -> "Turn":
+    def turn(self) -> Turn:
         """A turn to pull; an async context manager that waits for it."""
-        return Turn(self._turns)
+        return self._turns.turn()
 
-    async def pull(self, reference: str, credentials: RegistryCredentials | None, turn: "Turn") -> None:
+    async def pull(self, reference: str, credentials: RegistryCredentials | None, turn: Turn) -> None:
         """Raises RuntimeFailure with the registry's or the engine's words."""
         loop, deadline = asyncio.get_running_loop(), self._progress_deadline
         stalled = loop.call_later(STALLED, turn.give_up)
@@ -42,27 +43,3 @@ class ImagePuller:
             raise RuntimeFailure(f'pulling image "{reference}" was given up: no progress for {deadline:g}s') from error
         finally:
             stalled.cancel()
-
-
-class Turn:
-    """One of the bounded number; given back once, at the latest when the block is left."""
-
-    def __init__(self, turns: asyncio.Semaphore) -> None:
-        self._turns = turns
-        self._held = False
-        #: Whether others had theirs first.
-        self.waited = False
-
-    async def __aenter__(self) -> "Turn":
-        self.waited = self._turns.locked()
-        await self._turns.acquire()
-        self._held = True
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.give_up()
-
-    def give_up(self) -> None:
-        if self._held:
-            self._held = False
-            self._turns.release()

@@ -13,7 +13,7 @@ from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet import credentials
 from agent.kubelet.backoff import MAXIMUM, doubled
-from agent.kubelet.image_puller import ImagePuller, Turn
+from agent.kubelet.image_puller import ImagePuller
 from agent.kubelet.image_reference import ImageReference, InvalidReference, parse
 from agent.kubelet.labels import identity
 from agent.kubelet.pulled_images import PulledImages
@@ -21,6 +21,7 @@ from agent.kubelet.recorder import Recorder
 from agent.runtime.errors import ImageNotFound, RegistryUnavailable, RuntimeFailure, RuntimeUnavailable
 from agent.runtime.protocol import Images
 from agent.runtime.spec import Image, RegistryCredentials
+from agent.runtime.turns import Turn
 from agent.settings.kubelet import KubeletSettings
 from agent.volumes.references import References
 

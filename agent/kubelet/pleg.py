@@ -38,6 +38,8 @@ class Pleg:
         self._pods: dict[str, dict[str, ContainerState]] = {}
         #: Containers that the engine told had run out of memory: its own flag is not set when the exit overtakes the event.
         self._out_of_memory: set[str] = set()
+        #: Containers that are looked at after an event; True when another event came since.
+        self._looking: dict[str, bool] = {}
         self._changed = asyncio.Condition()
         self._relist_now = asyncio.Event()
         self._changes = 0
@@ -108,17 +110,34 @@ class Pleg:
         self._on_change(uid)
 
     async def _events(self) -> None:
-        async for event in self._runtime.events():
-            if not event.container_id:
-                self._relist_now.set()
-                continue
-            if event.action == "oom" and event.container_id in self._states:
-                self._out_of_memory.add(event.container_id)
-            try:
-                await self.refresh(event.container_id)
-            except RuntimeFailure as error:
-                log.debug("a container's event could not be followed up", extra={"error": error})
-                self._relist_now.set()
+        async with asyncio.TaskGroup() as group:
+            async for event in self._runtime.events():
+                if not event.container_id:
+                    self._relist_now.set()
+                    continue
+                if event.action == "oom" and event.container_id in self._states:
+                    self._out_of_memory.add(event.container_id)
+                # Each container by itself: a look at one that the engine is stuck on must not hide the others.
+                if event.container_id in self._looking:
+                    self._looking[event.container_id] = True
+                else:
+                    self._looking[event.container_id] = False
+                    group.create_task(self._look(event.container_id))
+
+    async def _look(self, container_id: str) -> None:
+        """Until no further event has come meanwhile."""
+        try:
+            while True:
+                try:
+                    await self.refresh(container_id)
+                except RuntimeFailure as error:
+                    log.debug("a container's event could not be followed up", extra={"error": error})
+                    self._relist_now.set()
+                if not self._looking[container_id]:
+                    return
+                self._looking[container_id] = False
+        finally:
+            del self._looking[container_id]
 
     async def _relists(self) -> None:
         retry = 0.2
@@ -151,7 +170,10 @@ class Pleg:
         for container_id, state in found.items():
             await self._put(container_id, state)
         for container_id in before.keys() - found.keys():
-            await self.refresh(container_id)
+            try:
+                await self.refresh(container_id)
+            except RuntimeUnavailable as error:
+                log.warning("the container engine does not tell of a container", extra={"id": container_id, "error": error})
         if self.problem:
             log.info("the container runtime answers", extra={"containers": len(found)})
         self.problem = ""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import docker
 import msgspec
+import requests.exceptions
 
 from agent.runtime import podman
 from agent.runtime.docker_config import container_config, sandbox_config, update_config
@@ -32,6 +33,8 @@ from agent.runtime.spec import (
 log = logging.getLogger(__name__)
 
 _EVENTS = ("create", "start", "die", "destroy", "oom")
+#: With more than so many the engine itself hangs.
+_MOST_STUCK = 1
 _RECONNECT_SECONDS = (0.1, 5.0)
 
 
@@ -82,17 +85,24 @@ class DockerContainers(DockerPart):
             return
 
     async def list_containers(self, *, labels: Mapping[str, str] = {}) -> list[ContainerState]:
-        """The list lacks exit codes and times, so each container is inspected, in one go on the quick pool."""
+        """The list lacks exit codes and times, so each container is inspected, in one go on the quick pool.
+
+        One that the engine is stuck on is left out: it must not hide the others.
+        """
 
         wanted = [LABEL_KIND, *(f"{key}={value}" for key, value in labels.items())]
 
         def call(client: docker.APIClient) -> list[dict[str, Any]]:
-            found = []
+            found, stuck = [], 0
             for entry in client.containers(all=True, filters={"label": wanted}):
                 try:
                     found.append(client.inspect_container(entry["Id"]))
                 except docker.errors.NotFound:
                     continue
+                except requests.exceptions.Timeout:
+                    stuck += 1
+                    if stuck > _MOST_STUCK:
+                        raise
             return found
 
         return [_state(one) for one in await self._engine.quick(call)]

@@ -57,9 +57,8 @@ class DockerImages(DockerPart):
 
     async def pull(self, reference: str, credentials: RegistryCredentials | None) -> AsyncGenerator[None, None]:
         """Streams the engine's progress on the loop, so that a pull holds no thread and ends when it is closed."""
-        connection = await self._engine.open(
-            "POST", f"/images/create?fromImage={quote(_tagged(reference), safe='')}", headers=_auth(credentials)
-        )
+        path = f"/images/create?fromImage={quote(_tagged(reference), safe='')}"
+        connection = await self._engine.open("POST", path, headers=_auth(credentials), patience=None)
         try:
             # The engine answers 200 and tells a failure as the last line of its progress.
             while line := await connection.reader.readline():

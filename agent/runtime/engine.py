@@ -1,7 +1,8 @@
 """Calls to a Docker engine: docker-py on bounded thread pools, and plain HTTP streams on the loop.
 
 docker-py blocks, so its calls run on two small pools: one for calls that make the engine work (about four at once saturate
-it; more only make each slower), one for quick ones (inspect, list, kill), which must not wait behind the former. Long
+it; more only make each slower), one for quick ones (inspect, list, kill), which must not wait behind the former. A call that
+hangs, as Docker's do when one container is stuck, gives its place to the next and ends by its time-out. Long
 streams (events, logs, exec, attach) hold no thread: they speak HTTP to the engine's socket themselves, in HTTP/1.0 form, for
 then the answer is bare bytes until the end, and a cancelled reader just closes the connection.
 
@@ -25,10 +26,17 @@ import requests.exceptions
 
 from agent.runtime import podman
 from agent.runtime.errors import Conflict, ImageNotFound, NotFound, RuntimeFailure, RuntimeUnavailable
+from agent.runtime.turns import Turns
 
 #: How long one docker-py call may take, in seconds: longer than the slowest start on a loaded host.
 CALL_TIMEOUT = 60
+#: The same of a call that answers at once; the engine may be busy.
+_QUICK_TIMEOUT = 20
 _CONNECT_TIMEOUT = 10.0
+_QUICK_TURNS = 4
+#: A call that has not ended after so many seconds keeps nobody else waiting: it hangs, perhaps on its container alone.
+_STALLED = 5.0
+_SPARE = 4
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,13 +77,22 @@ def _cause(error: docker.errors.APIError) -> object:
         return None
 
 
+class _Pool:
+    """Threads for one sort of calls: `turns` at once, and spare ones for calls that hang. timeout: seconds per call."""
+
+    def __init__(self, name: str, *, turns: int, timeout: float) -> None:
+        self.threads = ThreadPoolExecutor(turns * _SPARE, thread_name_prefix=name)
+        self.turns = Turns(turns)
+        self.timeout = timeout
+
+
 class Engine:
     """One engine's socket. An async context manager: leaving it ends the pools."""
 
     def __init__(self, base_url: str, *, concurrency: int) -> None:
         self.base_url = base_url
-        self._work = ThreadPoolExecutor(concurrency, thread_name_prefix="engine-work")
-        self._quick = ThreadPoolExecutor(4, thread_name_prefix="engine-quick")
+        self._work = _Pool("engine-work", turns=concurrency, timeout=CALL_TIMEOUT)
+        self._quick = _Pool("engine-quick", turns=_QUICK_TURNS, timeout=_QUICK_TIMEOUT)
         self._local = threading.local()
         self._clients: list[docker.APIClient] = []
         #: "docker" or "podman", once it has answered.
@@ -86,7 +103,7 @@ class Engine:
 
     async def __aexit__(self, *exc: object) -> None:
         for pool in (self._work, self._quick):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.threads.shutdown(wait=False, cancel_futures=True)
         for client in self._clients:
             client.close()
 
@@ -99,30 +116,34 @@ class Engine:
         return await self._run(self._quick, call, *args, **kwargs)
 
     async def _run(
-        self, pool: ThreadPoolExecutor, call: Callable[Concatenate[docker.APIClient, P], R], *args: P.args, **kwargs: P.kwargs
+        self, pool: "_Pool", call: Callable[Concatenate[docker.APIClient, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         def blocking() -> R:
             try:
-                return call(self._client(), *args, **kwargs)
+                return call(self._client(pool.timeout), *args, **kwargs)
             except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
                 raise translate(error) from error
 
-        future = pool.submit(blocking)
-        wrapped = asyncio.wrap_future(future)
-        try:
-            return await asyncio.shield(wrapped)
-        except asyncio.CancelledError:
-            # A call that the engine has begun is let finish (it has a time-out), so that what it makes is seen afterwards.
-            if not future.cancel():
-                await _settle(wrapped)
-            raise
+        async with pool.turns.turn() as turn:
+            stalled = asyncio.get_running_loop().call_later(_STALLED, turn.give_up)
+            future = pool.threads.submit(blocking)
+            wrapped = asyncio.wrap_future(future)
+            try:
+                return await asyncio.shield(wrapped)
+            except asyncio.CancelledError:
+                # A call that the engine has begun is let finish (it has a time-out), so that what it makes is seen afterwards.
+                if not future.cancel():
+                    await _settle(wrapped)
+                raise
+            finally:
+                stalled.cancel()
 
-    def _client(self) -> docker.APIClient:
+    def _client(self, timeout: float) -> docker.APIClient:
         """docker-py's sessions are not safe to share between threads: one per thread."""
         client: docker.APIClient | None = getattr(self._local, "client", None)
         if client is None:
             self._knock()
-            client = docker.APIClient(base_url=self.base_url, version="auto", timeout=CALL_TIMEOUT)
+            client = docker.APIClient(base_url=self.base_url, version="auto", timeout=timeout)  # type: ignore[arg-type]
             self.name = podman.engine_name(client.version())
             self._local.client = client
             self._clients.append(client)
@@ -151,9 +172,19 @@ class Engine:
             raise RuntimeUnavailable("the container engine broke off") from error
 
     async def open(
-        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] = {}, upgrade: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = {},
+        upgrade: bool = False,
+        patience: float | None = CALL_TIMEOUT,
     ) -> "Connection":
-        """Send a request and read the answer's head. Raises as `translate`; the caller closes the connection."""
+        """Send a request and read the answer's head. Raises as `translate`; the caller closes the connection.
+
+        patience: how long the head may take, in seconds; None: the caller sees to it.
+        """
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 reader, writer = await self._connect()
@@ -161,7 +192,11 @@ class Engine:
             raise RuntimeUnavailable(f"the container engine cannot be reached: {error}") from error
         connection = Connection(reader, writer)
         try:
-            await connection.request(method, path, body=body, headers=headers, upgrade=upgrade)
+            async with asyncio.timeout(patience):
+                await connection.request(method, path, body=body, headers=headers, upgrade=upgrade)
+        except TimeoutError as error:
+            connection.close()
+            raise RuntimeUnavailable(f"the container engine does not answer: {method} took {patience:g} s") from error
         except BaseException:
             connection.close()
             raise

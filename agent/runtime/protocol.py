@@ -53,7 +53,10 @@ class Inspection(Protocol):
     """See what is there."""
 
     async def list_containers(self, *, labels: Mapping[str, str] = {}) -> list[ContainerState]:
-        """Every container that carries the house's mark and these labels, in any state."""
+        """Every container that carries the house's mark and these labels, in any state.
+
+        One that the engine is stuck on may be missing.
+        """
         ...
 
     async def inspect(self, container_id: str) -> ContainerState | None:

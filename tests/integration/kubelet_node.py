@@ -222,15 +222,15 @@ def condition(status: Json, type_: str) -> Json:
 
 
 @asynccontextmanager
-async def kubelet_node(root: Path) -> AsyncIterator[Node]:
-    """A node; leaves no container, network, image or mount behind."""
+async def kubelet_node(root: Path, *, docker_url: str = DOCKER) -> AsyncIterator[Node]:
+    """A node; leaves no container, network, image or mount behind. docker_url: another way to the engine of DOCKER."""
     mark = f"wherry-test-{uuid.uuid4().hex[:8]}"
     image = f"{mark}:1"
     client = docker.APIClient(DOCKER, version="auto")
     _build(client, image)
     client.create_network(mark, driver="bridge")
     try:
-        async with DockerRuntime(DOCKER) as runtime:
+        async with DockerRuntime(docker_url) as runtime:
             node = Node(runtime=runtime, network=mark, root=root, image=image, mark=mark)
             async with asyncio.TaskGroup() as group:
                 node._group = group

@@ -222,7 +222,6 @@ async def test_only_images_that_wherry_pulled_and_nobody_uses_are_collected(
             engine.tag(image("named"), "wherry-test-pull-kept/named", "1")
             for name in ("ended", "unused", "named", "theirs", "by-digest"):
                 node.remove(manifests[name])
-            node.orphans_may_go = True
             await node.until(lambda: len([one for one in node.engine() if one["State"]["Running"]]) == 2)
             await node.stop()
             # From its records a new agent knows what is whose; the disk is always fuller than this.
