@@ -233,6 +233,7 @@ class Master:
             service_account_issuer=f"https://kubernetes.default.svc.{settings.network.cluster_domain}",
             node_port_first=settings.network.node_port_first,
             node_port_last=settings.network.node_port_last,
+            **msgspec.structs.asdict(settings.limits),
         )
 
     def _broker(self, pki: ClusterPki, topics: Topics) -> Broker | None:

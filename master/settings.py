@@ -75,6 +75,26 @@ class AuditSettings(Settings, frozen=True):
     max_body_bytes: Annotated[int, msgspec.Meta(ge=0)] = 102_400
 
 
+class LimitSettings(Settings, frozen=True):
+    """What clients of the API may cost (docs/limits.md). In brackets kube-apiserver's flag for the same."""
+
+    #: Connections open at once; beyond them the longest idle one makes room. The limit of open files bounds it further.
+    max_connections: Annotated[int, msgspec.Meta(ge=16)] = 25_000
+    #: Requests answered at once, shared among the priority levels (--max-requests-inflight, --max-mutating-requests-inflight).
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 600
+    #: How long a request waits for its turn before it gets 429.
+    queue_wait_seconds: Positive = 15.0
+    #: Watches, logs and streams open at once, shared among the users.
+    max_long_running: Annotated[int, msgspec.Meta(ge=2)] = 20_000
+    #: How long a watch lasts at least when its client names no time; each gets up to twice as long (--min-request-timeout).
+    min_watch_seconds: Positive = 1800.0
+    #: How long a client may take to send a request's head, and its body.
+    header_timeout_seconds: Positive = 32.0
+    body_timeout_seconds: Positive = 30.0
+    #: How long a stop waits for requests that are being answered.
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+
+
 class MasterSettings(Settings, frozen=True):
     """All settings of the master."""
 
@@ -96,6 +116,7 @@ class MasterSettings(Settings, frozen=True):
     #: How long an Event is kept after it was seen last (kube-apiserver's --event-ttl).
     event_ttl_seconds: Positive = 3600.0
     audit: AuditSettings = AuditSettings()
+    limits: LimitSettings = LimitSettings()
     #: The age at which a pod's service account token is replaced at the latest; before that at 80 % of its life.
     pod_token_max_age_seconds: Annotated[float, msgspec.Meta(ge=5)] = 24 * 3600.0
     #: The longest life of a service account token on request; 0: no bound but Kubernetes' 2^32 seconds.

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from master import settings
-from master.settings import BrokerSettings
+from master.api.settings import ApiSettings
+from master.settings import BrokerSettings, LimitSettings
 from proto.daemon.settings import InvalidSettings
 
 
@@ -41,6 +43,9 @@ def test_a_broker_is_a_mapping_or_a_url(tmp_path: Path) -> None:
         ("network: {service_cidr: 10.96.0.0/30}", "network.service_cidr"),
         ("network: {node_prefix: 16}", "network.node_prefix"),
         ("network: {cluster_dns: dns.example}", "network.cluster_dns"),
+        ("limits: {max_long_running: 1}", "max_long_running"),
+        ("limits: {queue_wait_seconds: 0}", "queue_wait_seconds"),
+        ("limits: {max_connection: 100}", "max_connection"),
         ("log_level: LOUD", "log_level"),
         ("heartbeat_seconds: 5", "heartbeat_seconds"),
         ("- a", "mapping"),
@@ -51,6 +56,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, named: str) -> None
     with pytest.raises(InvalidSettings, match=named) as caught:
         _load(tmp_path, text)
     assert "config.yaml" in str(caught.value)
+
+
+def test_limits_are_the_apis_own_and_may_be_set(tmp_path: Path) -> None:
+    assert ApiSettings(**msgspec.structs.asdict(LimitSettings())) == ApiSettings()
+    limits = _load(tmp_path, "limits: {max_in_flight: 50, drain_seconds: 0}", limits__max_long_running=100).limits
+    api = ApiSettings(**msgspec.structs.asdict(limits))
+    assert (api.max_in_flight, api.drain_seconds, api.max_long_running, api.max_connections) == (50, 0, 100, 25_000)
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
