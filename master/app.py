@@ -46,7 +46,7 @@ from master.fleet.fleet import Fleet, FleetSettings
 from master.fleet.join import JoinSettings, NodeJoiner
 from master.fleet.pod_tokens import PodTokenSettings
 from master.fleet.publisher import ClusterOrder
-from master.host import default_address, host_names
+from master.host import HostUnreadable, default_address, host_names
 from master.informer import Informers
 from master.pki import cluster as cluster_pki
 from master.pki.cluster import BROKER_USER, ClusterPki
@@ -75,7 +75,16 @@ _GC_THRESHOLDS = (10_000, 20, 50)
 #: systemd's LimitNOFILE of the master (deploy/systemd).
 _MOST_FILES = 65_536
 #: Errors that say what the operator must change: told in one line, without a traceback.
-_OPERATOR_ERRORS = (BrokerError, CannotListen, InvalidSettings, PkiError, StatusError, StoreError, audit_policy.InvalidPolicy)
+_OPERATOR_ERRORS = (
+    BrokerError,
+    CannotListen,
+    HostUnreadable,
+    InvalidSettings,
+    PkiError,
+    StatusError,
+    StoreError,
+    audit_policy.InvalidPolicy,
+)
 
 
 def main(settings: MasterSettings) -> int:

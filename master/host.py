@@ -1,23 +1,34 @@
 """What this host's kernel says of its addresses and routes, for certificates and for the overlap check at start.
 
-Called by `master.cli` and `master.app` at start; the only place of the master that speaks netlink. Reads, never changes.
+Called by `master.cli` and `master.app` at start. Reads, never changes: `host_netlink` does, in a process of its own.
 """
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+import msgspec
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-#: Kernel routes that belong to nobody's network: the local table repeats addresses, multicast is always there.
-_LOCAL_TABLE = 255
-_UNICAST = 1
+#: -P: what lies beside the program is not what its imports mean.
+_NETLINK = (sys.executable, "-P", str(Path(__file__).with_name("host_netlink.py")))
+_NETLINK_SECONDS = 30.0
+
+
+class HostUnreadable(Exception):
+    """The kernel's addresses and routes cannot be read; says why."""
+
+
+class _Kernel(msgspec.Struct, frozen=True):
+    addresses: list[tuple[str, str, int]]
+    routes: list[tuple[str, str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ def host_names() -> list[str]:
 def host_addresses() -> list[Address]:
     """All addresses of this host except link-local ones, loopback included."""
     return sorted(
-        (address for _, address, _ in _addresses() if not address.is_link_local),
+        (address for address in _addresses() if not address.is_link_local),
         key=lambda address: (address.version, int(address)),
     )
 
@@ -60,39 +71,31 @@ def default_address() -> Address:
 
 def host_networks() -> list[HostNetwork]:
     """Networks that the host has an address in or a route to, except default routes, loopback and link-local ones."""
+    kernel = _kernel()
     found = {
         HostNetwork(ipaddress.ip_network(f"{address}/{length}", strict=False), interface)
-        for interface, address, length in _addresses()
+        for interface, address, length in kernel.addresses
     }
-    with IPRoute() as netlink:
-        names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in netlink.get_links()}
-        for family in (socket.AF_INET, socket.AF_INET6):
-            try:
-                routes = list(netlink.get_routes(family=family))
-            except NetlinkError:
-                continue  # a kernel without this family
-            for route in routes:
-                destination = route.get_attr("RTA_DST")
-                if destination is None or route["type"] != _UNICAST or route["table"] == _LOCAL_TABLE:
-                    continue
-                network = ipaddress.ip_network(f"{destination}/{route['dst_len']}", strict=False)
-                routed = route.get_attr("RTA_GATEWAY") is not None
-                found.add(HostNetwork(network, names.get(route.get_attr("RTA_OIF"), ""), routed))
+    found.update(
+        HostNetwork(ipaddress.ip_network(network, strict=False), interface, routed)
+        for interface, network, routed in kernel.routes
+    )
     return sorted(
         (one for one in found if not (one.network.is_loopback or one.network.is_link_local or one.network.is_multicast)),
         key=lambda one: (one.network.version, one.network, one.interface),
     )
 
 
-def _addresses() -> Sequence[tuple[str, Address, int]]:
-    with IPRoute() as netlink:
-        names = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in netlink.get_links()}
-        return [
-            (
-                names.get(item["index"], ""),
-                ipaddress.ip_address(item.get_attr("IFA_LOCAL") or item.get_attr("IFA_ADDRESS")),
-                item["prefixlen"],
-            )
-            for item in netlink.get_addr()
-            if item.get_attr("IFA_LOCAL") or item.get_attr("IFA_ADDRESS")
-        ]
+def _addresses() -> Iterator[Address]:
+    return (ipaddress.ip_address(address) for _, address, _ in _kernel().addresses)
+
+
+def _kernel() -> _Kernel:
+    """Raises HostUnreadable."""
+    try:
+        done = subprocess.run(_NETLINK, capture_output=True, check=True, timeout=_NETLINK_SECONDS, stdin=subprocess.DEVNULL)
+        return msgspec.json.decode(done.stdout, type=_Kernel)
+    except subprocess.CalledProcessError as error:
+        raise HostUnreadable(f"cannot read the host's addresses: {error.stderr.decode(errors='replace')[-500:]}") from error
+    except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
+        raise HostUnreadable(f"cannot read the host's addresses: {error}") from error
