@@ -14,6 +14,7 @@ from agent.app import checkpoint_path, kubelet_path
 from agent.checkpoint.checkpoint import Checkpoint
 from agent.checkpoint.folder import CheckpointUnusable
 from agent.desired import DesiredState
+from agent.kubelet.shutdown.logind import DROP_IN
 from agent.link.outbox import Outbox
 from agent.network.plan import NetworkProblem
 from agent.network.pod_network import NETWORK, PodNetwork
@@ -100,6 +101,8 @@ def _remove_files(settings: AgentSettings, config: Path | None) -> None:
             for name in (*_JOINED, config.name):
                 (config.parent / name).unlink(missing_ok=True)
             _remove_if_empty(config.parent)
+        # What made the host's shutdowns wait for pods.
+        DROP_IN.unlink(missing_ok=True)
         _remove_if_empty(data)
     except OSError as error:
         raise ResetFailed(f"{error.filename}: {error.strerror}") from error

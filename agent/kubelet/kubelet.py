@@ -5,6 +5,7 @@ it, however it is stopped, touches no container: the next one finds everything b
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,9 @@ from agent.kubelet.pod_worker import PodWorker
 from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
+from agent.kubelet.shutdown.logind import logind
+from agent.kubelet.shutdown.manager import ShutdownManager
+from agent.kubelet.shutdown.plan import periods as shutdown_periods
 from agent.kubelet.static_pods.mirrors import Mirrors, is_mirror
 from agent.kubelet.static_pods.source import StaticPods
 from agent.kubelet.stats_summary import StatsSummary
@@ -143,7 +147,17 @@ class Kubelet:
             reclaim=(self._delete_unused_images,),
             reporter=reporter,
         )
+        self._shutdown = ShutdownManager(
+            periods=shutdown_periods(settings),
+            connect=logind,
+            pods=lambda: [worker.pod for worker in self._workers.values()],
+            terminate=self._terminate_pod,
+            reporter=reporter,
+            changed=lambda: self._report_now.set(),
+        )
+        self._report_now = asyncio.Event()
         self._admission.add(self._eviction)
+        self._admission.add(self._shutdown)
         self._name = node_name
         self._services = PodServices(
             runtime=runtime,
@@ -188,6 +202,7 @@ class Kubelet:
             group.create_task(self._image_gc.run(), name="image garbage collection")
             group.create_task(self._follow_node(), name="own node")
             group.create_task(self._eviction.run(), name="eviction")
+            group.create_task(self._shutdown.run(), name="node shutdown")
 
     def server_listens(self, port: int) -> None:
         """Where the node's own server is: what nodes/proxy reaches."""
@@ -314,6 +329,8 @@ class Kubelet:
                 "container runtime network not ready: NetworkReady=false "
                 f"reason:NetworkPluginNotReady message:{self._network.problem}"
             )
+        if self._shutdown.problem:
+            problems.append(self._shutdown.problem)
         return problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]" if problems else ""
 
     def _conditions(self) -> list[Condition]:
@@ -331,7 +348,10 @@ class Kubelet:
                 self._reporter.node_status(self._node.status(conditions))
                 self._node_events.conditions(conditions)
                 reported, due = conditions, loop.time() + self._settings.node_status_report_period
-            await asyncio.sleep(_CONDITION_PERIOD if not self._problem() else 0.5)
+            self._report_now.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONDITION_PERIOD if not self._problem() else 0.5):
+                    await self._report_now.wait()
 
     async def _follow_node(self) -> None:
         """What people say of this node (cordon, uncordon) is told as its events."""

@@ -17,6 +17,7 @@ from lightkube.models.core_v1 import Container, Pod
 from agent.kubelet.actions import Verdict
 from agent.kubelet.admission import Refusal
 from agent.kubelet.container_status import ContainerFacts, WaitReason
+from agent.kubelet.critical import is_static
 from agent.kubelet.labels import CONTAINER_NAME, identity, restart_count
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_directory import PodDirectory
@@ -69,6 +70,9 @@ class PodView:
         if self._record is not None:
             return
         self._record = self._saved = await asyncio.to_thread(load, self._directory.record)
+        if self._record is not None and self._record.grace is not None and is_static(pod):
+            # The node ended it (a shutdown): nobody else would ever make another of it.
+            self._record = PodRecord(start_time=datetime.now(UTC))
         if self._record is None:
             known = pod.status
             phase: Literal["", "Succeeded", "Failed"] = ""
