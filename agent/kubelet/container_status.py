@@ -111,6 +111,7 @@ def container_status(
 
 
 def _mounted(mount: VolumeMount) -> Json:
+    """Recursive read-only mounts are asked of no engine (agent.kubelet.pod_volumes)."""
     shown: Json = {"name": mount.name, "mountPath": mount.mountPath}
     if mount.readOnly:
         shown |= {"readOnly": True, "recursiveReadOnly": "Disabled"}

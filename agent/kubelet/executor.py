@@ -67,13 +67,15 @@ class Executor:
             self._services.recorder.warning(pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             raise
 
-    async def refresh_volumes(self, pod: Pod, *, running: bool) -> None:
-        """Bring the files of changed objects to the running containers."""
+    async def refresh_volumes(self, pod: Pod, *, running: bool) -> float | None:
+        """Bring the files of changed objects to the running containers; seconds until it must be tried again, if it must."""
         if running and self.volumes_stale:
             try:
                 await self._set_up_volumes(pod, live_only=True)
             except VolumesFailed:
-                return
+                self.volumes_stale = True
+                return _VOLUME_RETRY
+        return None
 
     async def _set_up_volumes(self, pod: Pod, *, live_only: bool = False) -> dict[str, Prepared]:
         self.volumes_stale = False

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from lightkube.models.core_v1 import Container, Pod, Volume, VolumeMount
@@ -20,6 +21,7 @@ from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pods import every_container, spec_of
 from agent.runtime.spec import Mount
 from agent.volumes.claims import resolve
+from agent.volumes.mounts import make_shared
 from agent.volumes.protocol import MountFailed, Prepared, VolumeContext, VolumeNotProcessed, VolumePlugin
 from agent.volumes.references import ObjectMissing, References
 from agent.volumes.registry import plugin_for
@@ -153,10 +155,20 @@ async def mounts(
                 where = f'volumeMount "{mount.name}" of container "{container.name}"'
                 log.warning("a subPath was refused: %s", error, extra={"pod": identity(pod), "mount": where})
                 raise InvalidContainer(f"failed to prepare subPath for {where}") from error
+        if _propagation(mount) != "None" and source.is_relative_to(directory.path):
+            await _share(source, mount, volume)
         _check_recursive(mount)
         read_only = volume.read_only or bool(mount.readOnly)
         found.append(Mount(str(source), target_path(mount.mountPath), read_only, _PROPAGATION[_propagation(mount)]))
     return tuple(found)
+
+
+async def _share(source: Path, mount: VolumeMount, volume: Prepared) -> None:
+    """Engines refuse propagation below a private mount; what is the host's own is left as its owner made it."""
+    try:
+        await _on_thread(partial(make_shared, source), remote=volume.remote)
+    except OSError as error:
+        raise InvalidContainer(f'volume "{mount.name}" cannot be mounted with {mount.mountPropagation}: {error}') from error
 
 
 def target_path(path: str) -> str:

@@ -231,7 +231,7 @@ class PodWorker:
         )
         self._note_waiting(actions)
         retry_resize = await self._resizer.apply(pod, observed)
-        await self._executor.refresh_volumes(pod, running=bool(observed.running()))
+        retry_volumes = await self._executor.refresh_volumes(pod, running=bool(observed.running()))
         actions = self._without_held(actions)
         if not actions.nothing:
             loop = asyncio.get_running_loop()
@@ -242,7 +242,7 @@ class PodWorker:
             self._ended.set()
         waits = [max(0.01, (actions.wake_at - datetime.now(UTC)).total_seconds())] if actions.wake_at is not None else []
         waits += [max(0.01, left)] if left is not None and not self._view.over else []
-        waits += [retry_resize] if retry_resize is not None else []
+        waits += [retry for retry in (retry_resize, retry_volumes) if retry is not None]
         waits += [max(0.01, until - asyncio.get_running_loop().time()) for until in self._held.values()]
         return min(waits, default=None)
 

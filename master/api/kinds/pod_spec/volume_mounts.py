@@ -8,6 +8,7 @@ from master.client.errors import Cause
 
 Json = dict[str, Any]
 
+RECURSIVE_READ_ONLY = ("Disabled", "Enabled", "IfPossible")
 PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 
 
@@ -35,6 +36,7 @@ def validate_volume_mounts(container: Json, volumes: Mapping[str, Json], path: s
                 invalid(f"{where}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive")
             )
         causes.extend(_validate_propagation(mount, f"{where}.mountPropagation", privileged=privileged))
+        causes.extend(_validate_recursive_read_only(mount, f"{where}.recursiveReadOnly"))
     return causes
 
 
@@ -90,3 +92,15 @@ def _validate_propagation(mount: Json, where: str, *, privileged: bool) -> list[
     if propagation == "Bidirectional" and not privileged:
         return [forbidden(where, "Bidirectional mount propagation is available only to privileged containers")]
     return []
+
+
+def _validate_recursive_read_only(mount: Json, where: str) -> list[Cause]:
+    mode = mount.get("recursiveReadOnly")
+    if mode is None or mode == "Disabled":
+        return []
+    if mode not in RECURSIVE_READ_ONLY:
+        return [not_supported(where, mode, RECURSIVE_READ_ONLY)]
+    causes = [] if mount.get("readOnly") else [forbidden(where, "may only be specified when readOnly is true")]
+    if (mount.get("mountPropagation") or "None") != "None":
+        causes.append(forbidden(where, "may only be specified when mountPropagation is None or not specified"))
+    return causes
