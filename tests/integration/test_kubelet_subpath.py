@@ -130,3 +130,32 @@ async def test_files_expressions_and_read_only_parts(node: Node) -> None:
                 == node.reports.last(name).get("containerStatuses", [{}])[0].get("state", {}).get("waiting")
             )
         )
+
+
+async def test_what_a_container_mounts_reaches_the_others_only_as_far_as_they_ask(node: Node) -> None:
+    mount = {"name": "v", "mountPath": "/v"}
+
+    def sees(propagation: str, **more: object) -> Json:
+        return {"command": ["/bin/sleep", "3600"], "volumeMounts": [mount | {"mountPropagation": propagation}], **more}
+
+    # The API gives Bidirectional to privileged containers only; what a mount takes of that is this capability.
+    able = {"capabilities": {"add": ["SYS_ADMIN"]}, "seccompProfile": {"type": "Unconfined"}}
+    manifest = node.pod(
+        "spreads",
+        sees("Bidirectional", securityContext=able),
+        sees("HostToContainer"),
+        sees("None"),
+        volumes=[{"name": "v", "emptyDir": {}}],
+    )
+    node.order(manifest)
+    await node.until_ready("spreads")
+    script = "mkdir /v/m && mount -t tmpfs tmpfs /v/m && echo inside > /v/m/file; echo $?"
+    output, _, _ = await node.stream("exec", manifest, container="c0", command=["sh", "-c", script])
+    assert output == b"0\n"
+    output, _, _ = await node.stream("exec", manifest, container="c1", command=["cat", "/v/m/file"])
+    assert output == b"inside\n"
+    output, _, _ = await node.stream("exec", manifest, container="c2", command=["ls", "/v/m"])
+    assert output == b""
+    node.remove(manifest)
+    await node.until(lambda: "spreads" in node.reports.terminated)
+    assert not mounts_below(node.root / "pods")
