@@ -1,6 +1,6 @@
 """Scratch space that lives as long as its pod. https://kubernetes.io/docs/concepts/storage/volumes/#emptydir
 
-On disk `sizeLimit` is enforced by eviction (`agent.kubelet.empty_dir_limits`); in memory the kernel enforces the smallest of
+On disk `sizeLimit` is enforced by eviction (`agent.kubelet.eviction`); in memory the kernel enforces the smallest of
 `sizeLimit`, the pod's memory limit and the node's allocatable memory (kubelet's SizeMemoryBackedVolumes).
 """
 

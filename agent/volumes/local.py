@@ -1,7 +1,7 @@
 """A directory of this host behind a PersistentVolume. https://kubernetes.io/docs/concepts/storage/volumes/#local
 
 Bind-mounted into the pod's folder, so that what happens to the path later does not change what the pod has. A path that is a
-block device is not formatted and mounted (ADR 27).
+block device is not formatted and mounted (ADR 30).
 """
 
 import os

@@ -32,7 +32,7 @@ class ProjectedVolume:
             elif source.serviceAccountToken is not None:
                 files |= token_files(context, source.serviceAccountToken, mode=mode)
             else:
-                raise MountFailed("the projected volume has a source that this node does not know")
+                raise MountFailed("ClusterTrustBundle projection is disabled on this node")
         memory_directory(context.directory)
         write(context.directory, files, group=context.fs_group)
         return Prepared(context.directory, read_only=True)

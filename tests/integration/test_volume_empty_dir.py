@@ -1,4 +1,4 @@
-"""emptyDir on a real kernel, and how much of one is used."""
+"""emptyDir on a real kernel."""
 
 import os
 from collections.abc import Iterator
@@ -10,8 +10,6 @@ import pytest
 from lightkube.models.core_v1 import Pod, Volume
 
 from agent.desired import DesiredState
-from agent.kubelet.empty_dir_limits import limited_volumes, over_limit
-from agent.volumes.disk_usage import UsageUnknown, disk_usage
 from agent.volumes.mounts import mounts_below, unmount
 from agent.volumes.protocol import MountFailed, VolumeContext
 from agent.volumes.references import References
@@ -89,40 +87,3 @@ def test_huge_pages_are_mounted_with_the_size_that_the_pod_requests(folder: Path
         pytest.skip("this kernel has no huge pages")
     path = set_up(folder, {"medium": "HugePages"}, pod({"resources": {"requests": {"hugepages-2Mi": "2Mi"}}}))
     assert os.statvfs(path).f_bsize == 2 << 20
-
-
-async def test_usage_counts_blocks_once_and_does_not_leave_the_volume(folder: Path) -> None:
-    outside, volume = folder / "outside", folder / "volume"
-    outside.mkdir()
-    (outside / "big").write_bytes(b"x" * (4 << 20))
-    volume.mkdir()
-    (volume / "file").write_bytes(b"x" * (1 << 20))
-    os.link(volume / "file", volume / "again")
-    (volume / "link").symlink_to(outside)
-    with (volume / "sparse").open("wb") as sparse:
-        sparse.truncate(64 << 20)
-    found = await disk_usage([volume, folder / "gone"])
-    assert set(found) == {volume}
-    assert 1 << 20 <= found[volume] < (1 << 20) + (64 << 10)
-    assert await disk_usage([]) == {}
-    with pytest.raises(UsageUnknown, match="longer than"):
-        await disk_usage([Path("/usr")], timeout=0.001)
-
-
-async def test_a_volume_over_its_limit_is_named_in_kubernetes_words(folder: Path) -> None:
-    volumes = [
-        {"name": "fine", "emptyDir": {"sizeLimit": "1Gi"}},
-        {"name": "full", "emptyDir": {"sizeLimit": "1Mi"}},
-        {"name": "free", "emptyDir": {}},
-        {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Ki"}},
-    ]
-    made = pod(volumes=volumes)
-    limits = limited_volumes(made, folder)
-    assert sorted(name for name, _ in limits.values()) == ["fine", "full"]
-    for path in limits:
-        path.mkdir(parents=True)
-    assert await over_limit(made, folder) is None
-    full = next(path for path, (name, _) in limits.items() if name == "full")
-    (full / "file").write_bytes(b"x" * (2 << 20))
-    assert await over_limit(made, folder) == 'Usage of EmptyDir volume "full" exceeds the limit "1Mi". '
-    assert await over_limit(pod(), folder) is None
