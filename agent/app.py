@@ -35,7 +35,7 @@ from agent.runtime.docker import DockerRuntime
 from agent.server.server import CannotListen, Server, Sources
 from agent.settings import AgentSettings, InvalidSettings
 from proto import sealing
-from proto.daemon import logs
+from proto.daemon import logs, memory
 from proto.daemon.notify import Notifier
 from proto.daemon.process import lasting, run_until_signal
 from proto.mqtt_session import BrokerEndpoint
@@ -173,10 +173,12 @@ class Agent:
                 ("dns", dns.run()),
                 ("link", link.run()),
                 ("health server", server.run()),
+                ("memory", memory.keep_trimmed()),
             ):
                 parts.create_task(lasting(name, part), name=name)
             self._notifier.ready(f"node {settings.node_name}, health on port {port}")
             _LOG.info("ready", extra={"port": port, "pods": len(desired.pods)})
+            memory.settle()
 
     def _kubelet(self, runtime: DockerRuntime, network: PodNetwork) -> Kubelet:
         settings = self._settings

@@ -14,6 +14,8 @@ from typing import Any
 
 from agent import settings
 from agent.settings import InvalidSettings
+from proto.daemon.imports import leave_out_what_nobody_uses
+from proto.daemon.memory import bound_arenas
 from proto.version import VERSION
 
 #: Flags of `run` and `reset` that are settings: flag, dotted setting, type, help.
@@ -94,6 +96,8 @@ def _join(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
+    leave_out_what_nobody_uses()
+    bound_arenas()
     from agent.app import main as run_agent
 
     try:

@@ -1,9 +1,9 @@
 """Resident memory, CPU and disk writes at rest of master, agent and broker.
 
-    python -m bench.footprint [--pods 0 10 100] [--seconds 60]
+    python -m bench.footprint [--pods 0 10 50 100] [--seconds 60] [--settle 75]
 
-As root. One node; for each size: a Deployment of so many pods with a readiness probe each second becomes Ready, 20 s pass,
-then CPU time and written bytes (from /proc) are taken over the given seconds.
+As root. One node; for each size: a Deployment of so many pods with a readiness probe each second becomes Ready, 75 s pass
+(the daemons give freed memory back each minute), then CPU time and written bytes (from /proc) are taken for some time.
 """
 
 import argparse
@@ -24,6 +24,7 @@ class Usage:
     """One reading of a process: resident and proportional megabytes, CPU seconds so far, bytes sent to the disk so far."""
 
     resident: float
+    proportional: float
     cpu: float
     written: int
 
@@ -31,11 +32,13 @@ class Usage:
 def read_usage(pid: int) -> Usage:
     with open(f"/proc/{pid}/status") as status:
         resident = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        proportional = next(int(line.split()[1]) / 1024 for line in rollup if line.startswith("Pss:"))
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     with open(f"/proc/{pid}/io") as io:
         written = next(int(line.split()[1]) for line in io if line.startswith("write_bytes"))
-    return Usage(resident, (int(fields[11]) + int(fields[12])) / _TICKS, written)
+    return Usage(resident, proportional, (int(fields[11]) + int(fields[12])) / _TICKS, written)
 
 
 def broker_of(master: int) -> int:
@@ -48,13 +51,13 @@ def broker_of(master: int) -> int:
     raise LookupError("the master has no mosquitto among its children")
 
 
-async def measure(sizes: list[int], seconds: float) -> str:
+async def measure(sizes: list[int], seconds: float, settle: float) -> str:
     rows = []
     async with Cluster(("one",)) as cluster:
         for pods in sizes:
             await cluster.kubectl.apply(manifest(app_deployment("bench", replicas=pods)))
             await cluster.kubectl("rollout", "status", "deployment/bench", "--timeout=300s", timeout=310)
-            await asyncio.sleep(20)
+            await asyncio.sleep(settle)
             pids = {
                 "master": cluster.master.pid,
                 "agent": cluster.nodes["one"].agent.pid,
@@ -71,20 +74,22 @@ async def measure(sizes: list[int], seconds: float) -> str:
                         str(pods),
                         name,
                         f"{usage.resident:.0f}",
+                        f"{usage.proportional:.0f}",
                         f"{(usage.cpu - before[name].cpu) / took * 100:.2f}",
                         f"{usage.written - before[name].written:,}",
                     ]
                 )
-    header = ["pods", "process", "resident MB", "% of a core", f"bytes written in {seconds:.0f} s"]
+    header = ["pods", "process", "resident MB", "proportional MB", "% of a core", f"bytes written in {seconds:.0f} s"]
     return f"{machine()}\n\n{table(header, rows)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pods", type=int, nargs="+", default=[0, 10, 100])
+    parser.add_argument("--pods", type=int, nargs="+", default=[0, 10, 50, 100])
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--settle", type=float, default=75.0, help="seconds between Ready and the first reading")
     arguments = parser.parse_args()
-    print(asyncio.run(measure(arguments.pods, arguments.seconds)))
+    print(asyncio.run(measure(arguments.pods, arguments.seconds, arguments.settle)))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ from master.settings import BrokerSettings, MasterSettings, broker_address
 from master.store.cache import WatchCache
 from master.store.protocol import StoreBackend, StoreError
 from master.store.sqlite import SQLiteStore
-from proto.daemon import logs
+from proto.daemon import logs, memory
 from proto.daemon.notify import Notifier
 from proto.daemon.process import lasting, run_until_signal
 from proto.daemon.settings import InvalidSettings
@@ -324,8 +324,7 @@ def _settle_memory() -> None:
     A full one blocks the event loop for 45 to 80 ms with 500 pods (and came three times a second while they started); so
     they are also made rarer.
     """
-    gc.collect()
-    gc.freeze()
+    memory.settle()
     gc.set_threshold(*_GC_THRESHOLDS)
 
 

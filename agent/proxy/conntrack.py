@@ -11,9 +11,8 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyroute2 import NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
+from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
 
 from agent.proxy.model import Endpoint, ServicePort
 

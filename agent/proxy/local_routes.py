@@ -9,7 +9,7 @@ import socket
 from collections.abc import Collection
 from ipaddress import IPv4Network, ip_address, ip_network
 
-from pyroute2 import IPRoute
+from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 #: rtm_protocol of the proxy's routes (/etc/iproute2/rt_protos leaves the numbers from 97 to 185 to whoever comes).

@@ -36,6 +36,7 @@ from master.api.http.server import ApiServer
 from master.api.http.system_paths import SystemPaths
 from master.api.http.writes import Writes
 from master.api.kinds.registry import KINDS, Kinds
+from master.api.metrics.kinds import RESOURCE_METRICS
 from master.api.metrics.resource_metrics import serve_resource_metrics
 from master.api.openapi.documents import OpenApi
 from master.api.proxy.handler import Proxy
@@ -89,7 +90,7 @@ def build_registry(
     return Registry(
         store,
         cache,
-        kinds=Kinds(KINDS),
+        kinds=Kinds((*KINDS, *RESOURCE_METRICS)),
         schemas=Schemas([*roots, scale.DEFINITION, binding.DEFINITION, EVICTION, DELETE_OPTIONS]),
         allocators={_SERVICES: ServiceAllocator(settings.service_cidr, settings.node_port_first, settings.node_port_last)},
         authorization=Authorization(rbac, [NodeAuthorizer(cache)]),

@@ -103,9 +103,14 @@ class Registry:
         self._sources: dict[ResourceRef, ObjectSource] = {}
 
     def serve_from(self, kind: Kind, source: ObjectSource) -> None:
-        """Serve a kind that is never stored."""
+        """Where the objects of a kind come from that is never stored. Until then its requests are answered with 503."""
         self._sources[kind.resource] = source
-        self.kinds.serve(kind.definition, [kind])
+
+    def _source(self, kind: Kind) -> ObjectSource:
+        source = self._sources.get(kind.resource)
+        if source is None:
+            raise StatusError(503, "ServiceUnavailable", f"{kind.plural}.{kind.group} cannot be read: no node is in reach")
+        return source
 
     async def open(self) -> None:
         """Learn what is allocated and which custom resources there are; once the watch cache is in sync, before any write."""
@@ -130,7 +135,7 @@ class Registry:
     async def get(self, resource: ResourceRef, namespace: str, name: str, *, subresource: str = "") -> bytes:
         kind = self.kind(resource)
         if kind.made:
-            return await self._sources[resource].get(namespace, name)
+            return await self._source(kind).get(namespace, name)
         if subresource in ("", "status"):
             cached = self._cache.get(key_of(kind, namespace, name))
             if cached is not None:
@@ -152,7 +157,7 @@ class Registry:
     async def page(self, kind: Kind, namespace: str, query: ListQuery) -> Page:
         """A list with all that HTTP can ask for."""
         if kind.made:
-            return Page(await self._sources[kind.resource].list(namespace, query.selection), self.revision)
+            return Page(await self._source(kind).list(namespace, query.selection), self.revision)
         return await self._lister.list(kind, namespace, query)
 
     async def watch(
