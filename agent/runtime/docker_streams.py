@@ -9,6 +9,7 @@ import msgspec
 from agent.runtime.docker_part import DockerPart
 from agent.runtime.engine import Connection, Engine
 from agent.runtime.errors import NotFound, RuntimeUnavailable
+from agent.runtime.log_lines import Once
 from agent.runtime.processes import kill_tree
 from agent.runtime.spec import LogOptions
 
@@ -17,7 +18,7 @@ class DockerStreams(DockerPart):
     async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[tuple[int, bytes]]:
         tty = bool((await self._engine.quick(lambda client: client.inspect_container(container_id)))["Config"].get("Tty"))
         query: dict[str, str] = {"stdout": "1", "stderr": "1", "follow": str(int(options.follow))}
-        query["timestamps"] = str(int(options.timestamps))
+        query["timestamps"] = str(int(options.timestamps or (options.follow and not tty)))
         if options.tail is not None:
             query["tail"] = str(options.tail)
         if options.since is not None:
@@ -27,6 +28,11 @@ class DockerStreams(DockerPart):
             if tty:
                 async for piece in connection.raw():
                     yield 1, piece
+            elif options.follow:
+                once = Once(timestamps=options.timestamps)
+                async for channel, line in connection.frames():
+                    if fresh := once.pass_on(channel, line):
+                        yield channel, fresh
             else:
                 async for channel, piece in connection.multiplexed():
                     yield channel, piece

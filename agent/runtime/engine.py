@@ -292,5 +292,17 @@ class Connection:
         except OSError as error:
             raise RuntimeUnavailable(f"the container engine broke off: {error}") from error
 
+    async def frames(self) -> AsyncIterator[tuple[int, bytes]]:
+        """As `multiplexed`, each frame whole. For logs: a frame is one line, or at most 16 KiB of it."""
+        try:
+            while True:
+                header = await self.reader.readexactly(8)
+                yield header[0] or 1, await self.reader.readexactly(int.from_bytes(header[4:], "big"))
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise RuntimeUnavailable("the container engine broke off") from error
+        except OSError as error:
+            raise RuntimeUnavailable(f"the container engine broke off: {error}") from error
+
     def close(self) -> None:
         self.writer.close()

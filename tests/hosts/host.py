@@ -42,6 +42,11 @@ class Host:
     def docker_url(self) -> str:
         return f"unix://{self.docker_socket}"
 
+    @property
+    def trusted_ca(self) -> Path:
+        """The CA that this host's engine takes registries' certificates from, once a test has written it."""
+        return self.folder / "trusted-ca.crt"
+
     async def run(
         self,
         *argv: str,
@@ -120,6 +125,8 @@ class Host:
             "--cgroup-parent", f"/{name}",
             *options,
             log=log,
+            # Read at the first registry's certificate: a test that needs one puts its CA there.
+            env={**os.environ, "SSL_CERT_FILE": str(self.trusted_ca)},
         )  # fmt: skip
         for _ in range(300):
             if process.returncode is not None:
