@@ -1,11 +1,12 @@
 """`wherry-agent reset`: removes what the agent made on this host. Called by `agent.cli`.
 
 Runs every step also when one fails, and says at the end what is left. Only what carries wherry's mark goes: containers by
-label, the Docker network by name, nftables rules and routes by their owner's mark, and in the data folder only what the agent
-itself keeps there. A running agent is refused: it would make everything again.
+label, images by the record of what was pulled, the Docker network by name, nftables rules and routes by their owner's mark,
+and in the data folder only what the agent itself keeps there. A running agent is refused: it would make everything again.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from agent.app import checkpoint_path, kubelet_path
 from agent.checkpoint.checkpoint import Checkpoint
 from agent.checkpoint.folder import CheckpointUnusable
 from agent.desired import DesiredState
+from agent.kubelet.image_gc import CollectionFailed, ImageGC
+from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.shutdown.logind import DROP_IN
 from agent.link.outbox import Outbox
 from agent.network.plan import NetworkProblem
@@ -21,7 +24,7 @@ from agent.network.pod_network import NETWORK, PodNetwork
 from agent.proxy.backend import ProxyFailed
 from agent.proxy.kube_proxy import KubeProxy
 from agent.runtime.docker import DockerRuntime
-from agent.runtime.errors import RuntimeFailure
+from agent.runtime.errors import Conflict, RuntimeFailure
 from agent.settings import AgentSettings
 from agent.volumes.tear_down import tear_down
 
@@ -29,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 
 #: What `join` puts beside the settings file.
 _JOINED = ("node.crt", "node.key", "ca.crt", "signing.pub", "sealing.key")
+#: How images are called that the agent builds; another sandbox image is the operator's.
+_OWN_IMAGES = "wherry/"
 #: Containers that are removed at once.
 _AT_ONCE = 4
 
@@ -54,6 +59,7 @@ async def _remove_parts(settings: AgentSettings) -> None:
         proxy = KubeProxy(node_name=settings.node_name, desired=desired, mode=settings.proxy_mode)
         steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]] = (
             ("containers", lambda: _remove_containers(runtime)),
+            ("images", lambda: _remove_images(settings, runtime, outbox)),
             ("Services' rules", proxy.teardown),
             ("pod network", network.teardown),
             (f"Docker network {NETWORK}", lambda: runtime.remove_network(NETWORK)),
@@ -62,7 +68,7 @@ async def _remove_parts(settings: AgentSettings) -> None:
         for name, step in steps:
             try:
                 await step()
-            except (RuntimeFailure, ProxyFailed, NetworkProblem) as error:
+            except (RuntimeFailure, ProxyFailed, NetworkProblem, CollectionFailed) as error:
                 problems.append(f"{name}: {error}")
         if problems:
             raise ResetFailed("; ".join(problems) + " (the data folder is kept: run reset again when this is mended)")
@@ -88,6 +94,16 @@ async def _remove_containers(runtime: DockerRuntime) -> None:
             raise RuntimeFailure(str(failed.exceptions[0])) from failed
     if containers:
         print(f"removed {len(containers)} containers")
+
+
+async def _remove_images(settings: AgentSettings, runtime: DockerRuntime, outbox: Outbox) -> None:
+    """Those that wherry pulled or built and nobody else uses or has named. Raises CollectionFailed, RuntimeFailure."""
+    pulled = PulledImages(kubelet_path(settings) / "image_manager" / "pulled")
+    collector = ImageGC(runtime=runtime, pulled=pulled, reporter=outbox, settings=settings.kubelet)
+    await collector.delete_unused()
+    if settings.kubelet.sandbox_image.startswith(_OWN_IMAGES):
+        with contextlib.suppress(Conflict):
+            await runtime.remove_image(settings.kubelet.sandbox_image)
 
 
 def _remove_files(settings: AgentSettings, config: Path | None) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.backoff import back_off
+from agent.kubelet.container_gc import DEFAULT, DeadContainers
 from agent.kubelet.labels import SPEC_HASH, identity, restart_count, sandbox_attempt, spec_hash
 from agent.kubelet.observation import PodObservation, in_sandbox
 from agent.kubelet.pods import containers, ephemeral_containers, every_container, init_containers, is_sidecar, restart_policy
@@ -114,14 +115,15 @@ def compute_pod_actions(
     restarts: Set[str] = frozenset(),
     forgiven: Set[str] = frozenset(),
     over: bool = False,
+    dead: DeadContainers = DEFAULT,
 ) -> PodActions:
     """verdicts: by container id, the probe that failed it. started: ids whose startup probe passed and postStart hook ran.
 
-    restarts: ids whose resize needs a restart. forgiven: names whose back-off is waived.
+    restarts: ids whose resize needs a restart. forgiven: names whose back-off is waived. dead: how many dead ones are kept.
     over: the pod has ended for good (its phase was Succeeded or Failed, or its deadline passed): only end what runs.
     """
     sandbox = observed.sandbox
-    remove = _leftovers(pod, observed, sandbox)
+    remove = _leftovers(pod, observed, sandbox, dead=dead, now=now)
     if over or _finished(pod, observed):
         return PodActions(kill_pod=bool(observed.running() or observed.sandboxes), remove=remove)
     plan = _Plan(pod, observed, now, restarts, forgiven)
@@ -269,14 +271,15 @@ def _begun(pod: Pod, observed: PodObservation) -> bool:
     return any(observed.newest(container.name) is not None for container in containers(pod))
 
 
-def _leftovers(pod: Pod, observed: PodObservation, sandbox: ContainerState | None) -> tuple[ContainerState, ...]:
-    """Never-begun instances, all but the two newest ended ones of each container (the last one's end is shown), and
-    sandboxes other than the one that runs."""
+def _leftovers(
+    pod: Pod, observed: PodObservation, sandbox: ContainerState | None, *, dead: DeadContainers, now: datetime
+) -> tuple[ContainerState, ...]:
+    """Never-begun instances, ended ones of each container beyond what is kept, and sandboxes other than the one that runs."""
     names = {container.name for container in every_container(pod)}
     found = [state for state in observed.containers() if state.phase == "created"]
     for name in observed.instances or {}:
-        kept = 2 if name in names else 0
-        found += [state for state in observed.all_instances(name)[kept:] if not state.running]
+        instances = observed.all_instances(name)
+        found += dead.surplus(instances, now) if name in names else [state for state in instances if not state.running]
     found += [state for state in observed.sandboxes if state is not sandbox]
     return tuple(found)
 

@@ -17,11 +17,12 @@ from lightkube.models.core_v1 import Pod
 from agent.desired import Change, DesiredState
 from agent.kubelet.admission import Admission
 from agent.kubelet.allocation import Allocations
+from agent.kubelet.container_gc import ContainerGC
 from agent.kubelet.critical import is_static, is_static_uid
 from agent.kubelet.eviction.manager import EvictionManager
 from agent.kubelet.eviction.pod_uses import MeasuredPodUses
 from agent.kubelet.eviction.signals import HostSignals
-from agent.kubelet.image_gc import ImageGC
+from agent.kubelet.image_gc import CollectionFailed, ImageGC
 from agent.kubelet.images import ImageManager
 from agent.kubelet.labels import identity
 from agent.kubelet.metered_runtime import metered
@@ -125,6 +126,7 @@ class Kubelet:
         pulled = PulledImages(root / "image_manager" / "pulled")
         self._images = ImageManager(runtime=runtime, recorder=recorder, pulled=pulled, settings=settings)
         self._image_gc = ImageGC(runtime=runtime, pulled=pulled, reporter=reporter, settings=settings)
+        self._container_gc = ContainerGC(runtime=runtime, pleg=self._pleg, settings=settings)
         self._orphans = Orphans(runtime=runtime, pleg=self._pleg, root=root)
         targets = StatsTargets(
             pleg=self._pleg,
@@ -144,7 +146,7 @@ class Kubelet:
             uses=MeasuredPodUses(self.stats, targets, good_seconds=settings.housekeeping_interval),
             pods=self._active_pods,
             evict=self._terminate_pod,
-            reclaim=(self._delete_unused_images,),
+            reclaim=(lambda: self._container_gc.collect(everything=True), self._delete_unused_images),
             reporter=reporter,
         )
         self._shutdown = ShutdownManager(
@@ -203,6 +205,7 @@ class Kubelet:
             group.create_task(self._follow_node(), name="own node")
             group.create_task(self._eviction.run(), name="eviction")
             group.create_task(self._shutdown.run(), name="node shutdown")
+            group.create_task(self._container_gc.run(), name="container garbage collection")
 
     def server_listens(self, port: int) -> None:
         """Where the node's own server is: what nodes/proxy reaches."""
@@ -366,7 +369,10 @@ class Kubelet:
         return [worker.pod for worker in self._workers.values() if worker.active]
 
     async def _delete_unused_images(self) -> None:
-        await self._image_gc.delete_unused()
+        try:
+            await self._image_gc.delete_unused()
+        except (CollectionFailed, RuntimeFailure) as error:
+            log.warning("unused images could not be removed", extra={"error": error})
 
     async def _terminate_pod(self, pod: Pod, termination: Termination) -> None:
         """End a pod for good; returns when it has ended, or has had its time for it."""

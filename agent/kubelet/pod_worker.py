@@ -27,6 +27,7 @@ from lightkube.models.core_v1 import Pod
 
 from agent.kubelet.actions import PodActions, compute_pod_actions
 from agent.kubelet.backoff import SyncBackOff
+from agent.kubelet.container_gc import DeadContainers
 from agent.kubelet.container_status import WaitReason
 from agent.kubelet.executor import Executor
 from agent.kubelet.grace import Grace
@@ -71,6 +72,7 @@ class PodWorker:
         #: On the loop's clock, when the pod has been active for as long as it may: jumps of the node's clock do not count.
         self._deadline: tuple[int, float] | None = None
         self._forced = False
+        self._dead = DeadContainers.of(services.settings)
         self._loaded = asyncio.Event()
         #: Nothing of a pod that has ended for good runs any more.
         self._ended = asyncio.Event()
@@ -228,6 +230,7 @@ class PodWorker:
             restarts=self._resizer.restarts(pod, observed),
             forgiven=self._view.forgiven,
             over=self._view.over,
+            dead=self._dead,
         )
         self._note_waiting(actions)
         retry_resize = await self._resizer.apply(pod, observed)

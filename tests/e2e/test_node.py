@@ -266,6 +266,23 @@ async def test_pods_that_exceed_their_limits_of_the_disk_are_evicted(kubectl: Ku
     await kubectl("delete", "pod", "fills-volume", "fills-layer", "within", "--wait=false")
 
 
+async def test_an_idle_agent_writes_nothing_to_disk(kubectl: Kubectl, node: Node) -> None:
+    probe: Json = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+    volume: Json = {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]}
+    await kubectl.apply(manifest(pod("idle", sh(FOREVER, readinessProbe=probe, livenessProbe=probe), **volume)))
+    await until_ready(kubectl, "idle")
+    await asyncio.sleep(5)  # its last status and the record of it
+
+    async def written() -> int:
+        text = await asyncio.to_thread(Path(f"/proc/{node.agent.pid}/io").read_text)
+        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("write_bytes"))
+
+    before = await written()
+    await asyncio.sleep(15)
+    assert await written() == before
+    await kubectl("delete", "pod", "idle", "--wait=false")
+
+
 async def test_short_memory_evicts_one_pod_after_another_and_spares_static_ones(
     cluster: Cluster, kubectl: Kubectl, node: Node
 ) -> None:

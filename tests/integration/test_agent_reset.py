@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agent.kubelet.pulled_images import PulledImages
 from proto import sealing
 from tests.hosts import BUSYBOX_IMAGE, Switch
 
@@ -27,7 +28,23 @@ async def test_reset_removes_what_is_marked_and_nothing_else_and_can_be_run_twic
     config, data = host.folder / "etc" / "config.yaml", host.folder / "data-of-agent"
     for folder in (config.parent, data / "checkpoint", data / "kubelet" / "pods" / "u1" / "volume"):
         folder.mkdir(parents=True)
-    await host.run("mount", "-t", "tmpfs", "tmpfs", str(data / "kubelet" / "pods" / "u1" / "volume"))
+    pod = data / "kubelet" / "pods" / "u1"
+    await host.run("mount", "-t", "tmpfs", "tmpfs", str(pod / "volume"))
+    # A subPath is bound, from a folder that belongs to somebody else too.
+    outside, bound = host.folder / "outside", pod / "volume-subpaths" / "v" / "c" / "0"
+    for folder in (outside, bound):
+        folder.mkdir(parents=True)
+    (outside / "precious").write_text("stays")
+    await host.run("mount", "--bind", str(outside), str(bound))
+    # Images: the sandbox's, one that wherry pulled, one that it pulled and somebody else uses, one of somebody else's.
+    images = ("wherry/pause:1", "registry.example/ours:1", "registry.example/used:1", "registry.example/theirs:1")
+    for number, image in enumerate(images):
+        await host.docker("import", "--change", f"LABEL n={number}", "/dev/null", image)
+    ids = [(await host.docker("image", "inspect", "-f", "{{.Id}}", image)).stdout.strip() for image in images]
+    pulled = PulledImages(data / "kubelet" / "image_manager" / "pulled")
+    for id_, image in zip(ids[1:3], images[1:3], strict=True):
+        await pulled.add(id_, image)
+    await host.docker("create", "--name", "theirs-too", images[2], "/x")
     (data / "somebody-elses").write_text("stays")
     (config.parent / "sealing.key").write_bytes(base64.b64encode(sealing.generate_key()))
     settings = {
@@ -46,7 +63,11 @@ async def test_reset_removes_what_is_marked_and_nothing_else_and_can_be_run_twic
     await host.run(*command, env=environment)
     names = (await host.docker("ps", "-a", "--format", "{{.Names}}")).stdout.split()
     networks = (await host.docker("network", "ls", "--format", "{{.Name}}")).stdout.split()
-    assert names == ["theirs"]
+    assert sorted(names) == ["theirs", "theirs-too"]
+    left = (await host.docker("images", "--format", "{{.Repository}}:{{.Tag}}")).stdout.split()
+    assert {image for image in images if image in left} == set(images[2:])
+    assert (outside / "precious").read_text() == "stays"
+    assert str(data) not in (await host.run("cat", "/proc/self/mountinfo")).stdout
     assert "wherry" not in networks
     assert "other" in networks
     assert "theirs" in (await host.run("nft", "list", "tables")).stdout
