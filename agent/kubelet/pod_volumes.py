@@ -33,6 +33,8 @@ _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional"
 #: Volumes that are set up at once on this node.
 _THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="volumes")
 _REMOTE_THREADS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="remote-volumes")
+#: Seconds that a thread is given to finish when nobody wants its result any more.
+_LEAVE_OFF = 10.0
 _REMOTE = frozenset(("nfs",))
 
 T = TypeVar("T")
@@ -209,4 +211,16 @@ def _check_recursive(mount: VolumeMount) -> None:
 
 
 async def _on_thread(work: Callable[[], T], *, remote: bool) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_REMOTE_THREADS if remote else _THREADS, work)
+    """Cancelled, it waits for the thread a while: what a pod's end removes must not be made anew behind it.
+
+    What still is, because a tree is large or a server does not answer, the kubelet finds as an orphan's.
+    """
+    pool = _REMOTE_THREADS if remote else _THREADS
+    future = asyncio.get_running_loop().run_in_executor(pool, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if not remote:
+            await asyncio.wait([future], timeout=_LEAVE_OFF)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        raise

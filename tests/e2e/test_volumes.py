@@ -260,7 +260,7 @@ async def test_tokens_are_renewed_closed_and_nowhere_but_in_memory(cluster: Clus
     await cluster.nodes_ready("one")
 
     async def goes_on() -> None:
-        assert await run_in(kubectl, "holder", f"cat {TOKEN}") not in (first, second)
+        assert await run_in_engine(cluster, f"cat {TOKEN}") not in (first, second)
 
     await eventually(goes_on, seconds=30)
     assert (await status(kubectl, "holder"))["containerStatuses"][0]["restartCount"] == 0

@@ -1,6 +1,9 @@
 """Pods whose volumes are claims, on a real kubelet: they wait for what is missing and then have it."""
 
+import asyncio
 import os
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ from lightkube.resources.core_v1 import PersistentVolume, PersistentVolumeClaim
 
 from agent.desired import Change
 from agent.volumes.mounts import mounts_below
+from agent.volumes.protocol import Prepared, VolumeContext
+from agent.volumes.secret import SecretVolume
 from tests.integration.kubelet_node import Json, Node, kubelet_node
 
 pytestmark = [pytest.mark.docker, pytest.mark.root]
@@ -134,3 +139,25 @@ async def test_read_only_claims_and_other_types_are_as_kubernetes_says(node: Nod
     directory = node.root / "pods" / f"{node.mark}-nas" / "volumes/kubernetes.io~nfs/v"
     command = f"Mounting command: mount\nMounting arguments: -t nfs 192.0.2.9:/export {directory}\nOutput: "
     await node.until(lambda: any(command in one for one in node.reports.messages("nas", "FailedMount")))
+
+
+async def test_a_pod_that_ends_while_its_volumes_are_made_leaves_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+    make = SecretVolume.set_up
+
+    def slowly(self: SecretVolume, context: VolumeContext) -> Prepared:
+        begun.set()
+        time.sleep(1.5)
+        return make(self, context)
+
+    monkeypatch.setattr(SecretVolume, "set_up", slowly)
+    node.secret("s", {"key": "dmFsdWU="})
+    mount: Json = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    manifest = node.pod("brief", {"command": FOREVER, **mount}, volumes=[{"name": "v", "secret": {"secretName": "s"}}])
+    node.order(manifest)
+    await node.until(begun.is_set)
+    node.remove(manifest)
+    await node.until(lambda: "brief" in node.reports.terminated)
+    await asyncio.sleep(2)
+    assert list((node.root / "pods").iterdir()) == []
+    assert not mounts_below(node.root / "pods")

@@ -47,3 +47,12 @@ async def test_a_new_leader_s_same_tokens_change_nothing_and_another_pod_s_are_w
         written = node.checkpoint.writes
         await node.receiver.receive([tokens("q", 2, 5)])
         assert node.checkpoint.writes == written + 1
+
+
+async def test_older_tokens_that_are_played_again_bring_nothing_back(tmp_path: Path) -> None:
+    async with node_in(tmp_path) as node:
+        await node.receiver.receive([tokens("p", 2, 5), index_with_tokens("p", 2, 5, newest=5)])
+        await node.receiver.receive([tokens("p", 2, 7), index_with_tokens("p", 2, 7, newest=7)])
+        # As the broker may: what was sealed and signed for this node before, of this leader and of the one before it.
+        await node.receiver.receive([tokens("p", 2, 5), tokens("p", 2, 6), tokens("p", 1, 9)])
+        assert mark(node) == "7"
