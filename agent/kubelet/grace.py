@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from agent.runtime.errors import RuntimeFailure
@@ -43,6 +43,15 @@ async def race(first: Coroutine[Any, Any, Any], second: Coroutine[Any, Any, Any]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
+
+
+async def settled(future: "asyncio.Future[Any]") -> None:
+    """Wait for what cannot be stopped, even when cancelled meanwhile; how it ended is nobody's concern any more."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])
+    if not future.cancelled():
+        future.exception()
 
 
 @asynccontextmanager

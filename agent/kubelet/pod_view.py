@@ -18,6 +18,7 @@ from agent.kubelet.actions import Verdict
 from agent.kubelet.admission import Refusal
 from agent.kubelet.container_status import ContainerFacts, WaitReason
 from agent.kubelet.critical import is_static
+from agent.kubelet.grace import settled
 from agent.kubelet.labels import CONTAINER_NAME, identity, restart_count
 from agent.kubelet.observation import PodObservation
 from agent.kubelet.pod_directory import PodDirectory
@@ -51,6 +52,7 @@ class PodView:
         self._on_change = on_change
         self._record: PodRecord | None = None
         self._saved: PodRecord | None = None
+        self._saving = asyncio.Lock()
         self._waiting: dict[str, WaitReason] = {}
         self._told_ended: dict[str, str] = {}
         self._messages: dict[str, str] = {}
@@ -274,13 +276,19 @@ class PodView:
             self._record = changed
 
     async def save(self) -> None:
-        """Write the record if it is not as on disk."""
-        record = self.record
-        if record != self._saved:
+        """Write the record if it is not as on disk. One write at a time, and none goes on after this was cancelled."""
+        async with self._saving:
+            record = self.record
+            if record == self._saved:
+                return
+            writing = asyncio.get_running_loop().run_in_executor(None, save, self._directory.record, record)
             try:
-                await asyncio.to_thread(save, self._directory.record, record)
+                await asyncio.shield(writing)
             except OSError as error:
                 log.warning("a pod's record could not be written", extra={"path": self._directory.record, "error": error})
+            except asyncio.CancelledError:
+                await settled(writing)
+                raise
             self._saved = record
 
     async def _read_messages(self, pod: Pod, observed: PodObservation) -> None:

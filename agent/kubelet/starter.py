@@ -187,7 +187,7 @@ class Starter:
                 pod,
                 container,
                 node_memory=units(node.allocatable.get("memory", "0")),
-                pids=services.settings.pod_pids_limit,
+                pids=max(0, services.settings.pod_pids_limit),
             ),
             tty=bool(container.tty),
             stdin=bool(container.stdin),

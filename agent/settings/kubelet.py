@@ -79,8 +79,8 @@ class KubeletSettings(Settings, frozen=True):
     image_minimum_gc_age: Annotated[float, msgspec.Meta(ge=0)] = 120.0
     #: Unused for longer, an image goes whatever the disk has; 0: never for its age.
     image_maximum_gc_age: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    #: Processes that each container may have; 0: no limit.
-    pod_pids_limit: int = 0
+    #: Processes that each container may have; -1: no limit, as kubelet's default. See ADR 31.
+    pod_pids_limit: Annotated[int, msgspec.Meta(ge=-1)] = 4096
 
     def __post_init__(self) -> None:
         if self.image_gc_low_threshold_percent >= self.image_gc_high_threshold_percent:
