@@ -51,6 +51,8 @@ from master.client.protocol import DeleteOptions, Json, PatchType, RawEvent, Raw
 from master.store.cache import WatchCache
 from master.store.protocol import Conflict, Store
 
+#: Parts of an object that are most of it, and that a patch mostly leaves alone.
+_PARTS = ("spec", "status", "data", "binaryData")
 #: How often a write is tried against newer versions of its object (kube-apiserver's MaxRetryWhenPatchConflicts).
 _ATTEMPTS = 5
 
@@ -267,7 +269,7 @@ class Registry:
             patched = await self._large.run(
                 largest,
                 options.user,
-                functools.partial(_patched, check, self.schemas, definition, view, patch_type, body),
+                functools.partial(_patched, kind, check, self.schemas, definition, view, patch_type, body),
             )
             check_patched(kind, namespace, name, stored, patched)
             try:
@@ -463,8 +465,17 @@ class Registry:
             raise bad_request(str(error)) from error
 
 
-def _patched(check: Check, schemas: Schemas, definition: str, view: Json, patch_type: PatchType, body: Any) -> Json:
-    return check(definition, patched_object(schemas, definition, view, patch_type, body))
+def _patched(
+    kind: Kind, check: Check, schemas: Schemas, definition: str, view: Json, patch_type: PatchType, body: Any
+) -> Json:
+    """The patched object, checked. What the patch left alone was checked when it was stored; it is shared with the view."""
+    patched = patched_object(schemas, definition, view, patch_type, body)
+    left_alone = {name: patched[name] for name in _PARTS if name in patched and patched[name] is view.get(name)}
+    if not left_alone or definition != kind.definition or kind.is_custom or kind.stored_as is not None:
+        return check(definition, patched)
+    checked = check(definition, {name: part for name, part in patched.items() if name not in left_alone})
+    checked.update(left_alone)
+    return {name: checked[name] for name in (*patched, *checked) if name in checked}  # in the order in which it was
 
 
 def _as_stored(kind: Kind) -> Kind:

@@ -21,7 +21,7 @@ _MUTABLE = (
 def validate_pod_update(obj: Json, old: Json) -> list[Cause]:
     """Errors of an update of a pod through its main resource; both are defaulted."""
     spec, before = obj.get("spec") or {}, old.get("spec") or {}
-    if semantic(spec) == semantic(before):
+    if spec == before or semantic(spec) == semantic(before):
         return []
     causes: list[Cause] = []
     for field in ("containers", "initContainers"):

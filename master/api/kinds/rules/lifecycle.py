@@ -1,7 +1,8 @@
 """What a client may not set or change, by kind of write: the strategies' PrepareForCreate and PrepareForUpdate."""
 
-from copy import deepcopy
 from typing import Any
+
+from master.api.kinds.rules.copies import copied
 
 Json = dict[str, Any]
 
@@ -39,6 +40,6 @@ def only_status(obj: Json, old: Json) -> None:
 
 def _keep(obj: Json, old: Json, field: str) -> None:
     if field in old:
-        obj[field] = deepcopy(old[field])
+        obj[field] = copied(old[field])
     else:
         obj.pop(field, None)
