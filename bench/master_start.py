@@ -13,7 +13,7 @@ import statistics
 import uvloop
 
 from bench.api import Bench, rate, resident_megabytes
-from bench.api_client import connect
+from bench.api_client import Pool, access
 from bench.local_master import LocalMaster
 from bench.report import machine, table
 
@@ -40,9 +40,8 @@ def measure(pods: int, runs: int) -> str:
 
 
 async def _fill(master: LocalMaster, count: int) -> None:
-    session, server = connect(master.kubeconfig, master.folder, connections=64)
-    async with session:
-        bench = Bench(session, server)
+    async with Pool(access(master.kubeconfig, master.folder)) as pool:
+        bench = Bench(pool)
         await rate(lambda n: bench.create(f"p-{n}"), 64, seconds=3600, most=count)
         await asyncio.sleep(1)  # what follows creation settles
 
