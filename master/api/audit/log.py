@@ -1,15 +1,18 @@
 """AuditLog: JSON lines in a file that is rotated, written by a thread of its own.
 
-Nothing waits for it: an event that finds the queue full is dropped and counted (kube-apiserver's mode `batch`). An error of
-the file is logged and counted; the next event tries again.
+Nothing waits for it: an event that finds the queue full is dropped and counted (kube-apiserver's mode `batch`). What the disk
+does not take is lost and counted, and the file is cut back to its last whole line; the writer tries again with the next event,
+and once a second while events wait. The first error is logged, and the end of the trouble.
 """
 
 import asyncio
+import io
 import logging
 import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +28,10 @@ _WAITING = 10_000
 _WAITING_BYTES = 64 * 1024 * 1024
 #: Roughly what an event without bodies weighs.
 _EVENT_BYTES = 1_024
+#: So many events are written together, and lost together when the disk refuses them.
+_TOGETHER = 64
+#: Seconds until what waits is tried again.
+_RETRY_SECONDS = 1.0
 #: How long the writer lets events gather.
 _GATHER_SECONDS = 0.05
 _TIME = "%Y-%m-%dT%H-%M-%S.%f"
@@ -55,8 +62,10 @@ class AuditLog:
         self._written_bytes = 0
         self._wake = threading.Event()
         self._ending = False
-        self._file: Any = None
+        self._file: io.FileIO | None = None
+        #: Of the file, in whole lines.
         self._size = 0
+        self._is_broken = False
 
     def offer(self, event: dict[str, Any], body_bytes: int) -> None:
         """Take an event, or drop it when too many wait."""
@@ -84,7 +93,7 @@ class AuditLog:
 
     def _write_all(self) -> None:
         while True:
-            self._wake.wait()
+            self._wake.wait(_RETRY_SECONDS if self._waiting else None)
             self._wake.clear()
             ending = self._ending
             if not ending:
@@ -92,46 +101,77 @@ class AuditLog:
             try:
                 self._write_waiting()
             except OSError as error:
-                _log.error("the audit log cannot be written", extra={"path": str(self._path), "error": error.strerror})
+                if not self._is_broken:
+                    _log.error("the audit log cannot be written", extra={"path": str(self._path), "error": error.strerror})
+                self._is_broken = True
                 self._close()
             if ending:
                 self._close()
                 return
 
     def _write_waiting(self) -> None:
-        """Raises OSError; the event that met it is lost and counted."""
+        """Raises OSError; the events that met it are lost and counted."""
         while self._waiting:
-            event, weight = self._waiting.popleft()
-            self._written_bytes += weight
+            lines = []
+            for _ in range(min(_TOGETHER, len(self._waiting))):
+                event, weight = self._waiting.popleft()
+                self._written_bytes += weight
+                lines.append(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
+            written = 0
             try:
-                self._write(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE))
+                for piece in self._pieces(lines):
+                    self._write(b"".join(piece))
+                    written += len(piece)
             except OSError:
-                self._broken.inc()
+                self._broken.inc(len(lines) - written)
                 raise
-        if self._file is not None:
-            self._file.flush()
+            if self._is_broken:
+                self._is_broken = False
+                _log.warning("the audit log is written again", extra={"path": str(self._path)})
 
-    def _write(self, line: bytes) -> None:
-        if self._file is not None and self._size + len(line) > self._rotation.max_bytes:
+    def _pieces(self, lines: list[bytes]) -> Iterator[list[bytes]]:
+        """What goes into one file together."""
+        piece: list[bytes] = []
+        size = self._size
+        for line in lines:
+            if piece and size + len(line) > self._rotation.max_bytes:
+                yield piece
+                piece, size = [], 0
+            piece.append(line)
+            size += len(line)
+        if piece:
+            yield piece
+
+    def _write(self, data: bytes) -> None:
+        """All of it, or nothing and OSError."""
+        if self._file is not None and self._size and self._size + len(data) > self._rotation.max_bytes:
             self._rotate()
-        if self._file is None:
-            self._open()
-        self._file.write(line)
-        self._size += len(line)
+        file = self._open() if self._file is None else self._file
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[file.write(left) or 0 :]
+        except OSError:
+            if len(left) < len(data):
+                file.truncate(self._size)  # half a line would swallow the next one
+            raise
+        self._size += len(data)
 
-    def _open(self) -> None:
+    def _open(self) -> io.FileIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._file = os.fdopen(descriptor, "ab")
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = io.FileIO(descriptor, "a", closefd=True)
         self._size = os.fstat(descriptor).st_size
+        if self._size and os.pread(descriptor, 1, self._size - 1) != b"\n":
+            # A crash of the machine, or of an earlier writer, in the middle of a line.
+            self._file.write(b"\n")
+            self._size += 1
+        return self._file
 
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            try:
-                file.close()
-            except OSError:
-                pass  # its content was flushed or told as lost before
+            file.close()
 
     def _rotate(self) -> None:
         self._close()
