@@ -69,18 +69,18 @@ async def test_requests_go_on_while_the_log_cannot_and_it_goes_on_by_itself(
 
     async def told(name: str) -> None:
         async with asyncio.timeout(10):
-            while name not in path.read_text():
+            while name not in (path.read_text() if path.exists() else ""):
                 await asyncio.sleep(0.05)
 
     auditor = Auditor(parse(POLICY), log, body_bytes=10_000)
     async with api_world(folder, auditor=auditor) as world, world.http(world.admin()) as http:
 
         async def create(name: str) -> int:
-            async with http.post(CONFIG_MAPS, json={"metadata": {"name": name}}) as response:
+            async with http.post(f"{CONFIG_MAPS}?fieldManager={name}", json={"metadata": {"name": name}}) as response:
                 return response.status
 
         assert await create("before") == 201
-        await told("/before")
+        await told("=before")
         ballast = fill(disk)
         for number in range(60):
             assert await create(f"during-{number}") == 201
@@ -91,11 +91,8 @@ async def test_requests_go_on_while_the_log_cannot_and_it_goes_on_by_itself(
             assert response.status == 200
         ballast.unlink()
         assert await create("after") == 201
-        await told("/after")
+        await told("=after")
     written = [json.loads(line) for line in path.read_bytes().splitlines()]
-    names = [event["objectRef"].get("name", "") for event in written if "objectRef" in event]
-    assert "before" in names
-    assert "after" in names
     taken = metrics.get_sample_value("apiserver_audit_event_total") or 0.0
     assert len(written) == taken - lost(metrics), "each event is in the file or counted as lost"
     told_of = [record.message for record in caplog.records if record.name == "master.api.audit.log"]
