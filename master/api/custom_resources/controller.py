@@ -174,7 +174,8 @@ class CustomResources:
         definition, cached = found
         from master.api.custom_resources.names import accept_names, status_of
 
-        naming = accept_names(definition, [named for _, named in self._group_of(name)])
+        built_in = self._kinds.declared(name.partition(".")[2])
+        naming = accept_names(definition, [named for _, named in self._group_of(name)], built_in)
         if naming.conflict is None or _is_established(definition):
             await self._serve(definition, naming.accepted, cached.revision)
         if definition["metadata"].get("deletionTimestamp"):

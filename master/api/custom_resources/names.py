@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from master.api.custom_resources.definition.names import APPROVAL
+from master.api.kinds.kind import Kind
 from proto.k8s.time import format_time
 
 Json = dict[str, Any]
@@ -22,11 +23,18 @@ class Naming:
     conflict: tuple[str, str] | None
 
 
-def accept_names(definition: Json, others: Iterable[Json]) -> Naming:
-    """`others`: all definitions; those of other groups and itself do not count."""
+def accept_names(definition: Json, others: Iterable[Json], built_in: Iterable[Kind] = ()) -> Naming:
+    """`others`: all definitions; those of other groups and itself do not count. `built_in`: the group's declared kinds.
+
+    Kubernetes' server routes to its own kinds first and keeps custom objects elsewhere. Here they lie side by side, so a
+    definition that has the name of a built-in kind, in whatever version, is served in none.
+    """
     spec, name = definition["spec"], definition["metadata"]["name"]
     resources: set[str] = set()
     kinds: set[str] = set()
+    for kind in built_in:
+        resources |= {kind.plural, kind.singular, *kind.short_names}
+        kinds |= {kind.kind, f"{kind.kind}List"}
     for other in others:
         if other["spec"].get("group") != spec.get("group") or other["metadata"]["name"] == name:
             continue

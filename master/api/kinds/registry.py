@@ -36,6 +36,8 @@ class Kinds:
                 raise DuplicateKind(f"{kind.api_version} {kind.kind} ({kind.plural}) is declared twice")
             self._by_resource[resource] = kind
             names.add(name)
+        #: Kinds that no definition may have, by group and plural.
+        self._declared: dict[tuple[str, str], Kind] = {(kind.group, kind.plural): kind for kind in self._by_resource.values()}
         self._sort()
 
     def __iter__(self) -> Iterator[Kind]:
@@ -48,9 +50,17 @@ class Kinds:
         return self._by_resource.get((group, version, plural))
 
     def serve(self, definition: str, kinds: Iterable[Kind]) -> None:
-        """Serve the kinds of a definition instead of those that it had. A declared kind keeps its resource."""
+        """Serve the kinds of a definition instead of those that it had.
+
+        A declared kind keeps its resource in every version: the objects of all versions lie in one place.
+        """
         self._drop(definition)
-        served = [kind for kind in kinds if (kind.group, kind.version, kind.plural) not in self._by_resource]
+        served = [
+            kind
+            for kind in kinds
+            if (kind.group, kind.plural) not in self._declared
+            and (kind.group, kind.version, kind.plural) not in self._by_resource
+        ]
         self._by_resource.update({(kind.group, kind.version, kind.plural): kind for kind in served})
         self._custom[definition] = tuple(served)
         self._sort()
@@ -69,6 +79,10 @@ class Kinds:
         self.generation += 1
         for handler in self._handlers:
             handler()
+
+    def declared(self, group: str) -> Iterator[Kind]:
+        """The kinds of a group that no definition brought."""
+        return (kind for (found, _), kind in self._declared.items() if found == group)
 
     def of_definition(self, definition: str) -> tuple[Kind, ...]:
         """What is served for a definition."""
