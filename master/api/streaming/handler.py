@@ -46,6 +46,8 @@ class PodStreaming:
         spdy = request.headers.get(hdrs.UPGRADE, "").lower() == "spdy/3.1"
         if not spdy and not websocket.is_websocket(request):
             raise bad_request("Upgrade request required")
+        # Before anything runs on the node.
+        websocket.check_origin(request)
         if not pod.get("spec", {}).get("nodeName"):
             raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
         if subresource == "portforward":

@@ -6,6 +6,7 @@ Source: k8s.io/apimachinery/pkg/util/httpstream/wsstream and k8s.io/apiserver/pk
 import base64
 import binascii
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, hdrs, web
 
@@ -56,8 +57,26 @@ def choose(names: list[str], known: Collection[str]) -> str:
     raise StatusError(403, "Forbidden", f"unable to upgrade: {why}")
 
 
+def check_origin(request: web.Request) -> None:
+    """Refuse a page of another site that a browser lets speak with its user's certificate (cross-site WebSocket hijacking).
+
+    A browser sends its certificate along for any page, and asks nobody before it opens a WebSocket. Who shows a token has
+    chosen to; programs name no origin, or the server's own. Raises StatusError 403.
+    """
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None or hdrs.AUTHORIZATION in request.headers or bearer_token(request):
+        return
+    try:
+        host = urlsplit(origin).netloc.lower()
+    except ValueError:
+        host = ""
+    if host.removesuffix(":443") != request.host.lower().removesuffix(":443"):
+        raise StatusError(403, "Forbidden", "unable to upgrade: a WebSocket of another origin needs a bearer token")
+
+
 async def open_socket(request: web.Request, protocol: str) -> web.WebSocketResponse:
-    """Raises StatusError 400 for a handshake that is none."""
+    """Raises StatusError 400 for a handshake that is none, 403 for another site's page."""
+    check_origin(request)
     socket = web.WebSocketResponse(protocols=(protocol,) if protocol else (), max_msg_size=MAX_MESSAGE_BYTES)
     try:
         await socket.prepare(request)
