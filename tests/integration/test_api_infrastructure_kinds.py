@@ -146,3 +146,6 @@ async def test_api_services_show_what_is_served_and_refuse_aggregated_servers(wo
     assert {f"{group}/{found}" if group else found for found, _, group in (name.partition(".") for name in rows)} == served
     refused = await world.kubectl("apply", "-f", "-", stdin=AGGREGATED, version=version)
     assert "spec.service: Forbidden: aggregated API servers are not supported" in refused.err
+    # This world has no nodes to ask.
+    unavailable = await world.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes", version=version)
+    assert "nodes.metrics.k8s.io cannot be read: no node is in reach" in unavailable.err
