@@ -12,6 +12,7 @@ import pytest_asyncio
 from tests.cluster import Cluster, eventually
 from tests.cluster.load import requests
 from tests.cluster.manifests import app_deployment, app_service, manifest
+from tests.e2e.pods import FOREVER, log_of, pod, sh, status, until_ready
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -110,12 +111,29 @@ async def test_nothing_restarts_when_docker_keeps_containers_alive(cluster: Clus
         await _answered_by_all(cluster, address)
 
     await eventually(settled, seconds=20)
+    # Probes that would end their pod at the first failure, and pods that are just being started.
+    at_once = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
+    await cluster.kubectl.apply(
+        manifest(pod("probed", sh("echo begun; " + FOREVER, livenessProbe=at_once, readinessProbe=at_once)))
+    )
+    await until_ready(cluster.kubectl, "probed")
     before, restarts = await node.containers(everything=True), await _restarts(cluster)
-    await _restart_docker(cluster, "--live-restore")
+    hurried = [f"hurried-{number}" for number in range(3)]
+    await cluster.kubectl.apply(
+        manifest(*(pod(name, sh("echo begun; " + FOREVER, livenessProbe=at_once)) for name in hurried))
+    )
+    # Another default driver for logs: pods' logs are wherry's to read whatever it is.
+    await _restart_docker(cluster, "--live-restore", "--log-driver=none")
     await asyncio.sleep(3)
-    assert await node.containers(everything=True) == before
+    assert before.items() <= (await node.containers(everything=True)).items()
     assert await _restarts(cluster) == restarts
     await _answered_by_all(cluster, address)
+    await until_ready(cluster.kubectl, "probed", *hurried)
+    for name in ("probed", *hurried):
+        container = (await status(cluster.kubectl, name))["containerStatuses"][0]
+        assert container["restartCount"] == 0, container
+        assert await log_of(cluster.kubectl, name) == ["begun"]
+    assert len(await node.containers(everything=True)) == len(before) + 2 * len(hurried)
     await cluster.kubectl("scale", "deployment/app", f"--replicas={PODS + 1}")
     await cluster.kubectl("rollout", "status", "deployment/app", "--timeout=30s")
     assert before.items() <= (await node.containers(everything=True)).items()
