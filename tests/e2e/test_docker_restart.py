@@ -112,7 +112,7 @@ async def test_nothing_restarts_when_docker_keeps_containers_alive(cluster: Clus
 
     await eventually(settled, seconds=20)
     # Probes that would end their pod at the first failure, and pods that are just being started.
-    at_once = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
+    at_once = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 20}
     await cluster.kubectl.apply(
         manifest(pod("probed", sh("echo begun; " + FOREVER, livenessProbe=at_once, readinessProbe=at_once)))
     )
