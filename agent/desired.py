@@ -18,6 +18,7 @@ from lightkube.resources.core_v1 import (
     Service,
 )
 from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.resources.node_v1 import RuntimeClass
 
 from proto.messages import NodeOrder
 
@@ -27,6 +28,7 @@ ResourceName = Literal[
     "secrets",
     "persistentvolumeclaims",
     "persistentvolumes",
+    "runtimeclasses",
     "services",
     "endpointslices",
     "nodes",
@@ -78,6 +80,7 @@ class DesiredState:
     claims: dict[ObjectKey, PersistentVolumeClaim] = field(default_factory=dict)
     #: Those that are behind the claims.
     persistent_volumes: dict[str, PersistentVolume] = field(default_factory=dict)
+    runtime_classes: dict[str, RuntimeClass] = field(default_factory=dict)
     services: dict[ObjectKey, Service] = field(default_factory=dict)
     endpoint_slices: dict[ObjectKey, EndpointSlice] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)

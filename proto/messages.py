@@ -36,8 +36,8 @@ class Leader(Message, frozen=True):
 class ObjectOrder(Message, frozen=True):
     """The desired state of one object for its reader.
 
-    `resource` is the plural ("pods", "configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes", "services",
-    "endpointslices", "nodes").
+    `resource` is the plural ("pods", "configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes",
+    "runtimeclasses", "services", "endpointslices", "nodes").
     Exactly one of `object` (plain), `sealed` (encrypted to the node's key: secrets) is set, or neither when `removed`: the
     tombstone, the only message besides DesiredIndex that ends a pod.
     """

@@ -22,7 +22,11 @@ _NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*\Z")
 
 
 class InvalidContainer(Exception):
-    """The container cannot be configured as its manifest asks: CreateContainerConfigError with this message."""
+    """The container cannot be configured as its manifest asks: it waits with this reason and message."""
+
+    def __init__(self, message: str, *, reason: str = "CreateContainerConfigError") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class NodeFacts:
     name: str
     ips: tuple[str, ...]
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    #: The engine's OCI runtimes; none while it has not told.
+    runtimes: tuple[str, ...] = ()
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:

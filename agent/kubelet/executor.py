@@ -19,7 +19,8 @@ from agent.kubelet.pod_files import NameTooLong, host_resolver, hosts_file, pod_
 from agent.kubelet.pod_view import PodView
 from agent.kubelet.pod_volumes import VolumesFailed, set_up
 from agent.kubelet.pods import every_container, spec_grace, spec_of
-from agent.kubelet.sandbox import sandbox_spec
+from agent.kubelet.runtime_class import NoRuntime, runtime_handler
+from agent.kubelet.sandbox import sandbox_problem, sandbox_spec
 from agent.kubelet.services import PodServices
 from agent.kubelet.starter import PodIps, Starter, StartFailed, post_start_hook
 from agent.runtime.errors import Conflict, RuntimeFailure, RuntimeUnavailable
@@ -163,6 +164,12 @@ class Executor:
     async def _start_with_sandbox(self, pod: Pod, actions: PodActions, volumes: dict[str, Prepared]) -> dict[str, float]:
         """The containers are created while the sandbox starts."""
         services = self._services
+        if problem := sandbox_problem(pod):
+            raise SandboxFailed(problem)
+        try:
+            runtime = runtime_handler(pod, services.desired.runtime_classes, runtimes=services.node().runtimes)
+        except NoRuntime as error:
+            raise SandboxFailed(str(error)) from error
         if not spec_of(pod).hostNetwork:
             if services.network.problem:
                 services.recorder.warning(pod, "NetworkNotReady", f"network is not ready: {services.network.problem}")
@@ -175,6 +182,7 @@ class Executor:
                 image=image,
                 network=services.network.name,
                 cluster_domain=services.network.cluster_domain,
+                runtime=runtime,
             )
             try:
                 sandbox_id = await services.runtime.create_sandbox(spec)

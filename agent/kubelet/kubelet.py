@@ -17,8 +17,10 @@ from lightkube.models.core_v1 import Pod
 from agent.desired import Change, DesiredState
 from agent.kubelet.admission import Admission
 from agent.kubelet.allocation import Allocations
+from agent.kubelet.app_armor import app_armor_enabled
 from agent.kubelet.container_gc import ContainerGC
 from agent.kubelet.critical import is_static, is_static_uid
+from agent.kubelet.devices import DeviceManager
 from agent.kubelet.eviction.manager import EvictionManager
 from agent.kubelet.eviction.pod_uses import MeasuredPodUses
 from agent.kubelet.eviction.signals import HostSignals
@@ -29,12 +31,14 @@ from agent.kubelet.metered_runtime import metered
 from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
 from agent.kubelet.node import Condition, NodeDescriber
+from agent.kubelet.node_admission import NodeAdmission
 from agent.kubelet.node_events import NodeEvents
 from agent.kubelet.orphans import Orphans
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
 from agent.kubelet.pod_volumes import uses_claims
 from agent.kubelet.pod_worker import PodWorker
+from agent.kubelet.predicates import NodeState
 from agent.kubelet.pulled_images import PulledImages
 from agent.kubelet.recorder import Recorder
 from agent.kubelet.services import PodServices
@@ -158,12 +162,19 @@ class Kubelet:
             changed=lambda: self._report_now.set(),
         )
         self._report_now = asyncio.Event()
+        self._name = node_name
+        self._node_admission = NodeAdmission(
+            devices=DeviceManager(settings.extended_resources),
+            node=self._node_state,
+            pod_of=lambda uid: self._workers[uid].pod if uid in self._workers else None,
+        )
         self._admission.add(self._eviction)
         self._admission.add(self._shutdown)
-        self._name = node_name
+        self._admission.add(self._node_admission)
         self._services = PodServices(
             runtime=runtime,
             pleg=self._pleg,
+            node_admission=self._node_admission,
             allocations=Allocations(lambda: self._node.facts().allocatable),
             probes=self._probes,
             images=self._images,
@@ -190,6 +201,7 @@ class Kubelet:
 
     async def run(self) -> None:
         await asyncio.to_thread(_close_root, self._root)
+        await asyncio.to_thread(self._node_admission.resume, self._root / "pods")
         await asyncio.to_thread(self._node_events.started, self._node.boot_id, self._root / "boot-id")
         async with asyncio.TaskGroup() as group:
             self._group = group
@@ -210,6 +222,18 @@ class Kubelet:
     def server_listens(self, port: int) -> None:
         """Where the node's own server is: what nodes/proxy reaches."""
         self._streams.server_port = port
+
+    def _node_state(self) -> NodeState:
+        """What new pods are judged by."""
+        facts, known = self._node.facts(), self._desired.nodes.get(self._name)
+        return NodeState(
+            name=facts.name,
+            allocatable=facts.allocatable,
+            labels=known.metadata.labels or {} if known is not None and known.metadata is not None else None,
+            app_armor=app_armor_enabled(),
+            allowed_unsafe_sysctls=self._settings.allowed_unsafe_sysctls,
+            devices=self._node_admission.devices.names,
+        )
 
     async def handle_stream(self, request: StreamOpen, stream: Stream) -> None:
         """Serve one stream (see proto.messages) to its end; always closes it."""

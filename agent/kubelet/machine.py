@@ -88,6 +88,12 @@ def huge_pages() -> dict[str, int]:
     return found
 
 
+def pid_max() -> int:
+    """How many processes the kernel has numbers for; 0: not known."""
+    text = _text("/proc/sys/kernel/pid_max")
+    return int(text) if text.isdigit() else 0
+
+
 def _os_image() -> str:
     for line in _text("/etc/os-release").splitlines():
         name, _, value = line.partition("=")

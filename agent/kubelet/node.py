@@ -66,7 +66,8 @@ class NodeDescriber:
         return Path(self.engine.root) if self.engine is not None and self.engine.root else None
 
     def facts(self) -> NodeFacts:
-        return NodeFacts(self._name, self._addresses, self._resources().allocatable(self._settings))
+        runtimes = self.engine.runtimes if self.engine is not None else ()
+        return NodeFacts(self._name, self._addresses, self._resources().allocatable(self._settings), runtimes)
 
     def object(self, conditions: Sequence[Condition]) -> Json:
         host = self._machine
@@ -91,6 +92,9 @@ class NodeDescriber:
             "addresses": [*addresses, {"type": "Hostname", "address": self._name}],
             "capacity": resources.capacity(),
             "allocatable": resources.allocatable(self._settings),
+            # Docker always adds the groups that the image gives the user.
+            "features": {"supplementalGroupsPolicy": False},
+            "runtimeHandlers": self._runtime_handlers(),
             "conditions": [self._timed(condition) for condition in conditions],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
             "images": [
@@ -136,6 +140,12 @@ class NodeDescriber:
             "lastTransitionTime": timestamp(before[1]),
         }
 
+    def _runtime_handlers(self) -> list[Json]:
+        """The engine's OCI runtimes by name; "" is its default."""
+        names = ("", *(self.engine.runtimes if self.engine is not None else ()))
+        features = {"recursiveReadOnlyMounts": False, "userNamespaces": False}
+        return [{"name": name, "features": dict(features)} for name in names]
+
     def _resources(self) -> NodeCapacity:
         host = self._machine
         return NodeCapacity(
@@ -144,4 +154,5 @@ class NodeDescriber:
             storage=disk(self._root).size,
             pods=self._settings.max_pods,
             huge_pages=self._huge_pages,
+            extended={name: len(one.ids) or one.count for name, one in self._settings.extended_resources.items()},
         )

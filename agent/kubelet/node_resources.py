@@ -5,7 +5,7 @@ https://kubernetes.io/docs/tasks/administer-cluster/reserve-compute-resources/#n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.settings.kubelet import KubeletSettings
 from proto.k8s.quantity import milli, units
@@ -18,7 +18,8 @@ _KEPT_BACK = {"memory": "memory.available", "ephemeral-storage": "nodefs.availab
 class NodeCapacity:
     """cpus in whole cores, memory and storage (the file system of pods' volumes and files) in bytes.
 
-    huge_pages: bytes that are reserved for them, by resource ("hugepages-2Mi"): no other memory for pods.
+    huge_pages: bytes that are reserved for them, by resource ("hugepages-2Mi"): no other memory for pods. extended: how many
+    pieces of devices and the like the settings declare, by resource.
     """
 
     cpus: int
@@ -26,6 +27,7 @@ class NodeCapacity:
     storage: int
     pods: int
     huge_pages: Mapping[str, int]
+    extended: Mapping[str, int] = field(default_factory=dict)
 
     def capacity(self) -> dict[str, str]:
         return {
@@ -34,6 +36,7 @@ class NodeCapacity:
             **{name: _whole(size) for name, size in sorted(self.huge_pages.items())},
             "memory": f"{self.memory // 1024}Ki",
             "pods": str(self.pods),
+            **{name: str(count) for name, count in self.extended.items()},
         }
 
     def allocatable(self, settings: KubeletSettings) -> dict[str, str]:
@@ -53,6 +56,7 @@ class NodeCapacity:
             **{name: _whole(size) for name, size in sorted(self.huge_pages.items())},
             "memory": f"{max(0, memory) // 1024}Ki",
             "pods": str(self.pods),
+            **{name: str(count) for name, count in self.extended.items()},
         }
 
 

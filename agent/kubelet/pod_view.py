@@ -18,6 +18,7 @@ from agent.kubelet.actions import Verdict
 from agent.kubelet.admission import Refusal
 from agent.kubelet.container_status import ContainerFacts, WaitReason
 from agent.kubelet.critical import is_static
+from agent.kubelet.devices import Assignment
 from agent.kubelet.grace import settled
 from agent.kubelet.labels import CONTAINER_NAME, identity, restart_count
 from agent.kubelet.observation import PodObservation
@@ -110,6 +111,10 @@ class PodView:
         if not self.over:
             self._change(grace=termination.grace, disruption=termination.message if termination.disruption else "")
             self.end("Failed", termination.reason, termination.message)
+
+    def given(self, devices: Assignment) -> None:
+        """The node took the pod and gave it these."""
+        self._change(devices=devices)
 
     def refuse(self, refusal: Refusal) -> None:
         """The node does not take the pod."""

@@ -145,8 +145,7 @@ class PodWorker:
         self._resizer.admit(self._pod)
         if deletion_time(self._pod) is not None:
             self._deletion.set()
-        else:
-            self._admit()
+        await self._admit()
         self._loaded.set()
         self.wake()
         async with asyncio.TaskGroup() as group:
@@ -161,19 +160,28 @@ class PodWorker:
             await asyncio.wait([status])
         await self._clean_up()
         self._resizer.release(self._pod)
+        self._services.node_admission.release(self.uid)
         assert self._last_status is not None
         self._services.reporter.pod_status(self._pod, self._last_status, terminated=True)
         log.info("pod terminated", extra={"pod": identity(self._pod)})
 
-    def _admit(self) -> None:
+    async def _admit(self) -> None:
         """Of what is new here the node takes only what it can."""
-        if not self._view.fresh or self._services.pleg.observation(self.uid).everything():
+        node = self._services.node_admission
+        new = self._view.fresh and not self._services.pleg.observation(self.uid).everything()
+        if not new or self._deletion.is_set() or self._view.over:
+            if not self._view.over:
+                node.keep(self.uid, self._view.record.devices)
             return
         refusal = self._services.admission.admit(self._pod)
         if refusal is not None:
             log.info("a pod is refused", extra={"pod": identity(self._pod), "why": refusal.message})
             self._services.recorder.warning(self._pod, refusal.reason, refusal.message)
             self._view.refuse(refusal)
+        elif devices := node.devices.held(self.uid):
+            # Before anything starts: a restarted agent must find what was handed out.
+            self._view.given(devices)
+            await self._view.save()
 
     async def _status_loop(self) -> None:
         while True:
@@ -219,6 +227,8 @@ class PodWorker:
         if (pause := self._back_off.remaining) and not self._view.over:
             # Whatever wakes a pod that failed: it waits.
             return min(pause, left) if left is not None else pause
+        if self._view.over and not observed.running():
+            self._services.node_admission.release(self.uid)
         # Before the decision: whether a sidecar has started is known by its probes only.
         self._view.watch_probes(pod, observed, deleting=False)
         actions = compute_pod_actions(

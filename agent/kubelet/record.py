@@ -34,7 +34,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     allocated: what the node gave each container; None before its first look. actuated: while a resize goes on, what the
     containers had before it (see agent.kubelet.resize).
     grace: seconds that the node gave it for that, when it was not the pod's own end. disruption: the message of its condition
-    DisruptionTarget. refused: the node did not take it.
+    DisruptionTarget. refused: the node did not take it. devices: ids that each container was given, by resource.
     """
 
     start_time: datetime
@@ -51,6 +51,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grace: float | None = None
     disruption: str = ""
     refused: bool = False
+    devices: dict[str, dict[str, tuple[str, ...]]] = {}
 
 
 def load(path: Path) -> PodRecord | None:

@@ -7,6 +7,7 @@ from lightkube.models.core_v1 import Container, Pod, ResourceRequirements
 
 from agent.kubelet.pods import is_sidecar, qos_class, spec_of
 from agent.runtime.spec import Resources
+from agent.settings.kubelet import KubeletSettings
 from proto.k8s.quantity import milli, units
 
 _MIN_SHARES = 2
@@ -31,6 +32,17 @@ def resources(pod: Pod, container: Container, *, node_memory: int, pids: int = 0
         pids=pids,
         oom_score_adj=oom_score(pod, container, memory_request=memory_request, node_memory=node_memory),
     )
+
+
+def pids_limit(settings: KubeletSettings, *, highest: int) -> int:
+    """Processes that a container may have; 0: no limit. highest: the kernel's number of processes, 0 when not known.
+
+    What is reserved for the system no container gets, however many it may have by its own limit.
+    """
+    reserved = units(settings.system_reserved.pid) + units(settings.kube_reserved.pid)
+    left = max(1, highest - reserved) if reserved and highest else 0
+    limits = [limit for limit in (settings.pod_pids_limit, left) if limit > 0]
+    return min(limits, default=0)
 
 
 def oom_score(pod: Pod, container: Container, *, memory_request: int, node_memory: int) -> int:

@@ -6,11 +6,15 @@ from agent.kubelet.labels import identity, sandbox_labels, sandbox_name
 from agent.kubelet.pause_image import REAPING_COMMAND
 from agent.kubelet.pod_files import system_hostname
 from agent.kubelet.pods import all_containers, spec_grace, spec_of
+from agent.kubelet.security import se_linux
 from agent.runtime.spec import PortMapping, SandboxSpec
 
 
-def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str, cluster_domain: str) -> SandboxSpec:
-    """Pure. network: the runtime's name of the pod network. Raises NameTooLong."""
+def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str, cluster_domain: str, runtime: str) -> SandboxSpec:
+    """Pure. network: the runtime's name of the pod network. runtime: the engine's name of an OCI runtime; "": its default.
+
+    Raises NameTooLong.
+    """
     spec, who = spec_of(pod), identity(pod)
     security = spec.securityContext or PodSecurityContext()
     host_network = bool(spec.hostNetwork)
@@ -27,8 +31,20 @@ def sandbox_spec(pod: Pod, *, attempt: int, image: str, network: str, cluster_do
         share_process_namespace=shared,
         ports=() if host_network else _ports(pod),
         sysctls={one.name: one.value for one in security.sysctls or ()},
+        runtime=runtime,
+        se_linux=se_linux(security.seLinuxOptions),
         command=REAPING_COMMAND if shared else (),
     )
+
+
+def sandbox_problem(pod: Pod) -> str:
+    """Why no sandbox can be made for the pod here, in kubelet's words; "" when one can.
+
+    Docker maps users for the engine as a whole only, not for a pod.
+    """
+    if spec_of(pod).hostUsers is False:
+        return "can't set `spec.hostUsers: false`, runtime does not support user namespaces"
+    return ""
 
 
 def _ports(pod: Pod) -> tuple[PortMapping, ...]:

@@ -5,8 +5,9 @@ https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
 
 from pathlib import Path
 
-from lightkube.models.core_v1 import Capabilities, Container, Pod, PodSecurityContext, SecurityContext
+from lightkube.models.core_v1 import Capabilities, Container, Pod, PodSecurityContext, SecurityContext, SELinuxOptions
 
+from agent.kubelet.app_armor import app_armor_profile
 from agent.kubelet.environment import InvalidContainer
 from agent.kubelet.labels import identity
 from agent.kubelet.pods import spec_of
@@ -37,7 +38,30 @@ def security(pod: Pod, container: Container, image: Image, *, seccomp_root: Path
         no_new_privileges=own.allowPrivilegeEscalation is False,
         seccomp=_seccomp(own, shared, seccomp_root),
         proc_mount=own.procMount or "Default",
+        app_armor=_app_armor(pod, container, privileged=bool(own.privileged)),
+        se_linux=se_linux(own.seLinuxOptions or shared.seLinuxOptions),
     )
+
+
+def se_linux(options: SELinuxOptions | None) -> tuple[str, ...]:
+    """In the engine's words; a host without SELinux ignores them, as with Kubernetes."""
+    if options is None:
+        return ()
+    named = {"user": options.user, "role": options.role, "type": options.type, "level": options.level}
+    return tuple(f"{name}:{value}" for name, value in named.items() if value)
+
+
+def _app_armor(pod: Pod, container: Container, *, privileged: bool) -> str:
+    profile = app_armor_profile(pod, container)
+    if profile is None or privileged:
+        return ""
+    match profile.type:
+        case "Unconfined":
+            return "unconfined"
+        case "Localhost":
+            return profile.localhostProfile or ""
+        case _:
+            return ""
 
 
 def _first(own: bool | None, shared: bool | None) -> bool:
@@ -75,7 +99,8 @@ def _seccomp(own: SecurityContext, shared: PodSecurityContext, root: Path) -> st
         case "Localhost":
             path = (root / (profile.localhostProfile or "")).resolve()
             if not path.is_relative_to(root.resolve()) or not path.is_file():
-                raise InvalidContainer(f"cannot load seccomp profile {str(path)!r}: no such file")
+                problem = f'cannot load seccomp profile "{path}": open {path}: no such file or directory'
+                raise InvalidContainer(f"failed to create container: {problem}", reason="CreateContainerError")
             return path.read_text(encoding="utf-8")
         case _:
             return "runtime/default"

@@ -11,6 +11,7 @@ from agent.kubelet.environment import NodeFacts
 from agent.kubelet.images import ImageManager
 from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
+from agent.kubelet.node_admission import NodeAdmission
 from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
 from agent.kubelet.recorder import Recorder
@@ -39,3 +40,4 @@ class PodServices:
     metrics: KubeletMetrics
     node: Callable[[], NodeFacts]
     admission: Admission
+    node_admission: NodeAdmission

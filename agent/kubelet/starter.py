@@ -25,10 +25,12 @@ from agent.kubelet.environment import (
 from agent.kubelet.hooks import HookFailed, run_hook
 from agent.kubelet.images import ImageProblem
 from agent.kubelet.labels import POD_UID, container_labels, container_name, identity
+from agent.kubelet.machine import pid_max
 from agent.kubelet.pod_directory import PodDirectory
 from agent.kubelet.pod_volumes import mounts
 from agent.kubelet.pods import spec_grace, spec_of, target_of
-from agent.kubelet.resources import resources
+from agent.kubelet.resources import pids_limit, resources
+from agent.kubelet.runtime_class import NoRuntime, runtime_handler
 from agent.kubelet.security import security
 from agent.kubelet.services import PodServices
 from agent.runtime.errors import Conflict, RuntimeFailure, RuntimeUnavailable
@@ -75,10 +77,15 @@ class Starter:
         try:
             spec = await self._spec(pod, start, sandbox_id=sandbox_id, volumes=volumes, pod_ips=pod_ips, references=references)
             secured = security(pod, container, image, seccomp_root=services.root / "seccomp")
+        except NoRuntime as error:
+            # Its sandbox was made while the class was there.
+            self._failed(pod, container, str(error))
+            raise StartFailed(WaitReason("CreateContainerError", str(error))) from error
         except (InvalidContainer, ObjectMissing) as error:
             message = describe(error, pod)
             self._failed(pod, container, message)
-            raise StartFailed(WaitReason("CreateContainerConfigError", message)) from error
+            reason = error.reason if isinstance(error, InvalidContainer) else "CreateContainerConfigError"
+            raise StartFailed(WaitReason(reason, message)) from error
         return await self._make(pod, container, replace(spec, security=secured))
 
     async def _make(self, pod: Pod, container: Container, spec: ContainerSpec) -> str:
@@ -157,6 +164,7 @@ class Starter:
             node=node,
             pod_ips=await pod_ips() if needs_pod_ip(container) else (),
         )
+        devices = services.node_admission.devices.of_container(who.uid, container.name)
         volume_mounts = await mounts(pod, container, volumes, directory=self._directory, variables=variables)
         message = self._directory.termination_message(container.name, start.restarts)
         await asyncio.to_thread(_touch, message)
@@ -180,15 +188,18 @@ class Starter:
             sandbox_id=sandbox_id,
             command=expanded(container.command, variables),
             args=expanded(container.args, variables),
-            env=tuple(f"{name}={value}" for name, value in variables.items()),
+            env=tuple(f"{name}={value}" for name, value in {**devices.env, **variables}.items()),
             working_dir=container.workingDir or "",
             mounts=(*volume_mounts, *(mount for mount in own if mount.target not in taken)),
             resources=resources(
                 pod,
                 container,
                 node_memory=units(node.allocatable.get("memory", "0")),
-                pids=max(0, services.settings.pod_pids_limit),
+                pids=pids_limit(services.settings, highest=pid_max()),
             ),
+            runtime=runtime_handler(pod, services.desired.runtime_classes, runtimes=node.runtimes),
+            devices=devices.devices,
+            device_requests=devices.requests,
             tty=bool(container.tty),
             stdin=bool(container.stdin),
             stdin_once=bool(container.stdinOnce),

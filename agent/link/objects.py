@@ -18,6 +18,7 @@ from lightkube.resources.core_v1 import (
     Service,
 )
 from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.resources.node_v1 import RuntimeClass
 
 from agent.desired import Change, DesiredState, ResourceName
 from proto.envelope import MalformedMessage
@@ -25,7 +26,7 @@ from proto.messages import Json
 from proto.topics import ObjectTopic
 
 #: A typed object of any of the kinds below.
-Ordered = Pod | ConfigMap | Secret | PersistentVolumeClaim | PersistentVolume | Service | EndpointSlice | Node
+Ordered = Pod | ConfigMap | Secret | PersistentVolumeClaim | PersistentVolume | RuntimeClass | Service | EndpointSlice | Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ _KINDS: dict[str, _Kind] = {
         _Kind("secrets", Secret, False, lambda desired: desired.secrets, _by_namespace_and_name),
         _Kind("persistentvolumeclaims", PersistentVolumeClaim, False, lambda desired: desired.claims, _by_namespace_and_name),
         _Kind("persistentvolumes", PersistentVolume, False, lambda desired: desired.persistent_volumes, _by_name),
+        _Kind("runtimeclasses", RuntimeClass, False, lambda desired: desired.runtime_classes, _by_name),
         _Kind("services", Service, True, lambda desired: desired.services, _by_namespace_and_name),
         _Kind("endpointslices", EndpointSlice, True, lambda desired: desired.endpoint_slices, _by_namespace_and_name),
         _Kind("nodes", Node, True, lambda desired: desired.nodes, _by_name),
@@ -62,7 +64,7 @@ _KINDS: dict[str, _Kind] = {
 assert set(_KINDS) == set(get_args(ResourceName)) - {"node"}
 
 
-_WHILE_REFERRED_TO = frozenset(("configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes"))
+_WHILE_REFERRED_TO = frozenset(("configmaps", "secrets", "persistentvolumeclaims", "persistentvolumes", "runtimeclasses"))
 
 
 def check_topic(topic: ObjectTopic) -> None:

@@ -24,6 +24,9 @@ def sandbox_config(spec: SandboxSpec) -> dict[str, Any]:
         "LogConfig": {"Type": "none", "Config": {}},
         "RestartPolicy": {"Name": "no"},
     }
+    host["SecurityOpt"] += [f"label={one}" for one in spec.se_linux]
+    if spec.runtime:
+        host["Runtime"] = spec.runtime
     if spec.host_pid:
         host["PidMode"] = "host"
     if spec.sysctls:
@@ -72,6 +75,13 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
         ],
         **_security(spec.security),
     }
+    if spec.device_requests:
+        host["DeviceRequests"] = [
+            {"Driver": one.driver, "DeviceIDs": list(one.ids), "Capabilities": [list(one.capabilities)]}
+            for one in spec.device_requests
+        ]
+    if spec.runtime:
+        host["Runtime"] = spec.runtime
     if spec.target_id:
         host["PidMode"] = f"container:{spec.target_id}"
     elif spec.host_pid:
@@ -138,6 +148,9 @@ def _security(security: Security) -> dict[str, Any]:
         options.append("no-new-privileges")
     if security.seccomp and security.seccomp != "runtime/default":
         options.append(f"seccomp={security.seccomp}")
+    if security.app_armor:
+        options.append(f"apparmor={security.app_armor}")
+    options += [f"label={one}" for one in security.se_linux]
     host: dict[str, Any] = {"ReadonlyRootfs": security.read_only_root, "SecurityOpt": options}
     if security.privileged:
         host["Privileged"] = True

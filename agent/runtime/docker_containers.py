@@ -123,6 +123,7 @@ class DockerContainers(DockerPart):
             architecture=str(info.get("Architecture", "")),
             cpus=int(info.get("NCPU", 0)),
             memory=int(info.get("MemTotal", 0)),
+            runtimes=tuple(sorted(info.get("Runtimes") or {})),
             root=str(info.get("DockerRootDir", "")),
         )
 

@@ -71,6 +71,19 @@ class Security:
     seccomp: str = ""
     #: "Default" hides parts of /proc, "Unmasked" shows them.
     proc_mount: str = "Default"
+    #: "": the engine's default, "unconfined" or the name of a loaded profile.
+    app_armor: str = ""
+    #: SELinux: "user:…", "role:…", "type:…", "level:…".
+    se_linux: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """Devices that a driver of the engine brings in (Docker: the NVIDIA container runtime)."""
+
+    driver: str
+    ids: tuple[str, ...]
+    capabilities: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,9 @@ class SandboxSpec:
     share_process_namespace: bool = False
     ports: tuple[PortMapping, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    #: The engine's name of an OCI runtime; "": its default.
+    runtime: str = ""
+    se_linux: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
 
 
@@ -112,8 +128,11 @@ class ContainerSpec:
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    #: As the sandbox's.
+    runtime: str = ""
     #: Host device, device in the container, cgroup permissions.
     devices: tuple[tuple[str, str, str], ...] = ()
+    device_requests: tuple[DeviceRequest, ...] = ()
     host_pid: bool = False
     host_ipc: bool = False
     share_process_namespace: bool = False
@@ -198,6 +217,8 @@ class EngineInfo:
     cpus: int
     memory: int
     root: str
+    #: The OCI runtimes that can be asked for by name.
+    runtimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,21 @@
 """The kubelet's slice of the agent's settings, in Kubernetes' words and with its defaults."""
 
 import os
+import re
 from typing import Annotated
 
 import msgspec
 
 from agent.settings import eviction
+from agent.settings.devices import ExtendedResourceSettings, check_names
 from proto.daemon.settings import Settings
 from proto.k8s import quantity
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+_SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*([./]?\*)?\Z")
+#: Beginnings of the sysctls that each pod has of its own: the others are the host's.
+_NAMESPACED = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.", "net.")
 
 
 class ReservedSettings(Settings, frozen=True):
@@ -18,9 +24,11 @@ class ReservedSettings(Settings, frozen=True):
     cpu: str = "0"
     memory: str = "0"
     ephemeral_storage: str = "0"
+    #: Processes, which no container can take.
+    pid: str = "0"
 
     def __post_init__(self) -> None:
-        for value in (self.cpu, self.memory, self.ephemeral_storage):
+        for value in (self.cpu, self.memory, self.ephemeral_storage, self.pid):
             if quantity.parse(value) < 0:  # InvalidQuantity is a ValueError
                 raise ValueError(f"{value} must not be negative")
 
@@ -81,8 +89,18 @@ class KubeletSettings(Settings, frozen=True):
     image_maximum_gc_age: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     #: Processes that each container may have; -1: no limit, as kubelet's default. See ADR 31.
     pod_pids_limit: Annotated[int, msgspec.Meta(ge=-1)] = 4096
+    #: Sysctls beside the safe ones that pods may set; "*" at the end stands for any rest.
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
+    #: By name: agent.settings.devices.
+    extended_resources: dict[str, ExtendedResourceSettings] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_names(self.extended_resources)
+        for pattern in self.allowed_unsafe_sysctls:
+            if not _SYSCTL.match(pattern):
+                raise ValueError(f"allowed_unsafe_sysctls: {pattern!r} is no sysctl")
+            if not pattern.replace("/", ".").startswith(_NAMESPACED):
+                raise ValueError(f"allowed_unsafe_sysctls: the sysctls {pattern!r} are not known to be namespaced")
         if self.image_gc_low_threshold_percent >= self.image_gc_high_threshold_percent:
             raise ValueError(
                 f"image_gc_low_threshold_percent {self.image_gc_low_threshold_percent} must be less than "

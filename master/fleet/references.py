@@ -13,7 +13,7 @@ from lightkube.resources.core_v1 import Pod
 
 from proto.k8s.claims import ephemeral_claim_name
 
-Resource = Literal["configmaps", "secrets", "persistentvolumeclaims"]
+Resource = Literal["configmaps", "secrets", "persistentvolumeclaims", "runtimeclasses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ def references(pod: Pod) -> frozenset[Reference]:
     namespace = metadata.namespace or ""
     pull: Iterator[Found] = (("secrets", secret.name) for secret in spec.imagePullSecrets or ())
     found = chain(pull, _of_volumes(spec.volumes or (), metadata.name or ""), _of_containers(spec))
-    return frozenset(Reference(resource, namespace, name) for resource, name in found if name)
+    needed = {Reference(resource, namespace, name) for resource, name in found if name}
+    if spec.runtimeClassName:
+        needed.add(Reference("runtimeclasses", "", spec.runtimeClassName))
+    return frozenset(needed)
 
 
 Found = tuple[Resource, str | None]

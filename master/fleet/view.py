@@ -18,6 +18,7 @@ from lightkube.resources.core_v1 import (
     Service,
 )
 from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.resources.node_v1 import RuntimeClass
 
 from master.fleet.pod_tokens import PodTokens
 from master.fleet.references import Reference, references
@@ -64,6 +65,7 @@ class FleetView:
         self._secrets = informers.of(Secret)
         self._claims = informers.of(PersistentVolumeClaim)
         self._volumes = informers.of(PersistentVolume)
+        self._runtime_classes = informers.of(RuntimeClass)
         self._services = informers.of(Service)
         self._slices = informers.of(EndpointSlice)
         self._pods.add_index(_BY_NODE, _node_of)
@@ -150,7 +152,7 @@ class FleetView:
         def referenced(resource: str) -> Callable[[Resource | None, Resource | None], None]:
             def changed(old: Resource | None, new: Resource | None) -> None:
                 metadata = cast(Any, new or old).metadata
-                key = f"{resource}/{metadata.namespace}/{metadata.name}"
+                key = f"{resource}/{metadata.namespace or ''}/{metadata.name}"
                 for user in self._pods.by_index(_BY_REFERENCE, key):
                     for name in _node_of(user):
                         mark(name)
@@ -171,6 +173,7 @@ class FleetView:
         self._config_maps.add_handler(referenced("configmaps"))
         self._secrets.add_handler(referenced("secrets"))
         self._claims.add_handler(claim_changed)
+        self._runtime_classes.add_handler(referenced("runtimeclasses"))
         self._volumes.add_handler(volume)
         self._services.add_handler(shared)
         self._tokens.on_change(mark)
@@ -186,6 +189,7 @@ class FleetView:
             "configmaps": self._config_maps,
             "secrets": self._secrets,
             "persistentvolumeclaims": self._claims,
+            "runtimeclasses": self._runtime_classes,
         }
 
 

@@ -6,6 +6,7 @@ from master.fleet.references import references
 from master.fleet.trim import trim
 
 _SPEC = {
+    "runtimeClassName": "sandboxed",
     "imagePullSecrets": [{"name": "pull"}],
     "volumes": [
         {"name": "a", "configMap": {"name": "volume"}},
@@ -47,7 +48,7 @@ def test_every_way_to_refer_is_found() -> None:
     assert {str(found) for found in references(_pod())} == {
         "secrets/ns/pull", "configmaps/ns/volume", "secrets/ns/volume", "configmaps/ns/projected", "secrets/ns/projected",
         "secrets/ns/init", "configmaps/ns/all", "configmaps/ns/key", "secrets/ns/key",
-        "persistentvolumeclaims/ns/data", "persistentvolumeclaims/ns/p-f",
+        "persistentvolumeclaims/ns/data", "persistentvolumeclaims/ns/p-f", "runtimeclasses//sandboxed",
     }  # fmt: skip
 
 
