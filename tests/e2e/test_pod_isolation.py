@@ -56,7 +56,12 @@ def grpc_pod() -> Json:
             {"name": "tmp", "mountPath": "/tmp"},
             *({"name": f"v{number}", "mountPath": str(path), "readOnly": True} for number, path in enumerate(needed)),
         ],
-        "readinessProbe": {"grpc": {"port": 5000, "service": "shop"}, "periodSeconds": 1, "failureThreshold": 1},
+        "readinessProbe": {
+            "grpc": {"port": 5000, "service": "shop"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 1,
+        },
     }
     state = {"volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}
     return pod(
@@ -162,7 +167,8 @@ async def rejected(kubectl: Kubectl, name: str) -> tuple[str, str]:
 
 
 async def test_grpc_probes_follow_what_a_servers_health_service_says(kubectl: Kubectl) -> None:
-    await until_ready(kubectl, "grpc")
+    # Its Python starts while all the other pods do.
+    await kubectl("wait", "--for=condition=Ready", "--timeout=50s", "pod/grpc")
     await run_in(kubectl, "grpc", "echo NOT > /tmp/state")
     text = 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'
     await until_event(kubectl, "grpc", "Unhealthy", text)
@@ -206,7 +212,7 @@ async def test_processes_run_as_their_security_context_says(cluster: Cluster, ku
     assert said[:3] == ["CapBnd:\t0000000000000401", "NoNewPrivs:\t1", "Seccomp:\t2"]
     assert said[3] == "touch: /x: Read-only file system"
     opened = await log_of(kubectl, "open")
-    assert opened[0].startswith("uid=0 gid=0")
+    assert opened[0].startswith(("uid=0 gid=0", "uid=0(root) gid=0(root)"))
     assert opened[2:4] == ["NoNewPrivs:\t0", "Seccomp:\t0"]
     # An engine that lacks powers itself cannot start a privileged one: what it was asked is looked at.
     listed = await cluster.nodes["one"].host.docker(
