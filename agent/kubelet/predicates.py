@@ -37,7 +37,7 @@ class NodeState:
 def check(pod: Pod, node: NodeState, *, others: Iterable[Pod]) -> Refusal | None:
     """others: the pods that the node has taken and that have not ended.
 
-    A critical pod is taken beside the others where kubelet would end some of them for it (ADR 32).
+    A critical pod is taken beside the others where kubelet would end some of them for it (ADR 33).
     """
     others = list(others)
     if reason := forbidden(pod, allowed_unsafe=node.allowed_unsafe_sysctls):
