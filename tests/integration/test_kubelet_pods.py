@@ -42,7 +42,7 @@ async def test_a_pod_runs_with_kubernetes_status_and_events(node: Node) -> None:
     assert container["restartCount"] == 0
     assert container["containerID"].startswith("docker://")
     await node.until(lambda: node.reports.messages("web", "Started"))
-    reasons = [(reason, message, path) for _, _, reason, message, path in node.reports.events]
+    reasons = [(reason, message, path) for pod, _, reason, message, path in node.reports.events if pod == "web"]
     assert reasons == [
         ("Pulled", f'Container image "{node.image}" already present on machine', "spec.containers{c0}"),
         ("Created", "Created container: c0", "spec.containers{c0}"),
