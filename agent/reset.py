@@ -15,8 +15,8 @@ from agent.app import checkpoint_path, kubelet_path
 from agent.checkpoint.checkpoint import Checkpoint
 from agent.checkpoint.folder import CheckpointUnusable
 from agent.desired import DesiredState
-from agent.kubelet.image_gc import CollectionFailed, ImageGC
-from agent.kubelet.pulled_images import PulledImages
+from agent.kubelet.images.gc import CollectionFailed, ImageGC
+from agent.kubelet.images.pulled import PulledImages
 from agent.kubelet.shutdown.logind import DROP_IN
 from agent.link.outbox import Outbox
 from agent.network.plan import NetworkProblem

@@ -88,7 +88,7 @@ class StreamOpen(Message, frozen=True):
     """Open a stream into a pod or node. `id` names the stream's two topics.
 
     kind: "logs", "exec", "attach", "portforward", "podproxy", "nodeproxy" or "metrics". `options` are that kind's (see
-    agent.kubelet.streams).
+    agent.kubelet.streams.pod_streams).
     `credit` is how many bytes the agent may send before it waits for StreamCredit. `run` is the `run` that the agent said
     last, and `number` grows with each stream to a node: what a broker recorded opens nothing, neither later nor after the
     agent has started again.

@@ -16,6 +16,7 @@ _MACHINE = (
     "tests/contract/test_runtime",
     "tests/integration/test_docker_network",
     "tests/integration/test_kubelet_",
+    "tests/integration/test_node_shutdown",
     "tests/e2e/test_quickstart",
 )
 

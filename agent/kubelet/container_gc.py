@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agent.kubelet.observation import PodObservation
 from agent.kubelet.pleg import Pleg
+from agent.kubelet.pod.observation import PodObservation
 from agent.runtime.errors import RuntimeFailure
 from agent.runtime.protocol import Lifecycle
 from agent.runtime.spec import ContainerState

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lightkube.models.core_v1 import Pod, ResourceRequirements
 
-from agent.kubelet.admission import Refusal
+from agent.kubelet.admission.chain import Refusal
 from agent.kubelet.pods import all_containers, init_containers, is_sidecar
 from agent.runtime.spec import DeviceRequest
 from agent.settings.devices import ExtendedResourceSettings

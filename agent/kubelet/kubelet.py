@@ -1,6 +1,6 @@
 """The node's kubelet: runs the desired pods, reports what they do, describes the node, serves streams into pods.
 
-Made and run by `agent.app`. Owns one supervised worker per pod (`agent.kubelet.pod_worker`), the PLEG, the probes. Stopping
+Made and run by `agent.app`. Owns one supervised worker per pod (`agent.kubelet.pod.worker`), the PLEG, the probes. Stopping
 it, however it is stopped, touches no container: the next one finds everything by labels and goes on.
 """
 
@@ -15,42 +15,42 @@ import msgspec
 from lightkube.models.core_v1 import Pod
 
 from agent.desired import Change, DesiredState
-from agent.kubelet.admission import Admission
-from agent.kubelet.allocation import Allocations
-from agent.kubelet.app_armor import app_armor_enabled
+from agent.kubelet.admission.app_armor import app_armor_enabled
+from agent.kubelet.admission.chain import Admission
+from agent.kubelet.admission.node import NodeAdmission
+from agent.kubelet.admission.predicates import NodeState
 from agent.kubelet.container_gc import ContainerGC
 from agent.kubelet.critical import is_static, is_static_uid
 from agent.kubelet.devices import DeviceManager
 from agent.kubelet.eviction.manager import EvictionManager
 from agent.kubelet.eviction.pod_uses import MeasuredPodUses
 from agent.kubelet.eviction.signals import HostSignals
-from agent.kubelet.image_gc import CollectionFailed, ImageGC
-from agent.kubelet.images import ImageManager
+from agent.kubelet.images.gc import CollectionFailed, ImageGC
+from agent.kubelet.images.manager import ImageManager
+from agent.kubelet.images.pause_image import PauseImage
+from agent.kubelet.images.pulled import PulledImages
 from agent.kubelet.labels import identity
 from agent.kubelet.metered_runtime import metered
 from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
-from agent.kubelet.node import Condition, NodeDescriber
-from agent.kubelet.node_admission import NodeAdmission
-from agent.kubelet.node_events import NodeEvents
+from agent.kubelet.node.describer import Condition, NodeDescriber
+from agent.kubelet.node.events import NodeEvents
 from agent.kubelet.orphans import Orphans
-from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
-from agent.kubelet.pod_volumes import uses_claims
-from agent.kubelet.pod_worker import PodWorker
-from agent.kubelet.predicates import NodeState
-from agent.kubelet.pulled_images import PulledImages
+from agent.kubelet.pod.termination import Termination
+from agent.kubelet.pod.volumes import uses_claims
+from agent.kubelet.pod.worker import PodWorker
 from agent.kubelet.recorder import Recorder
+from agent.kubelet.resize.allocation import Allocations
 from agent.kubelet.services import PodServices
 from agent.kubelet.shutdown.logind import logind
 from agent.kubelet.shutdown.manager import ShutdownManager
 from agent.kubelet.shutdown.plan import periods as shutdown_periods
 from agent.kubelet.static_pods.mirrors import Mirrors, is_mirror
 from agent.kubelet.static_pods.source import StaticPods
-from agent.kubelet.stats_summary import StatsSummary
-from agent.kubelet.stats_targets import StatsTargets
-from agent.kubelet.streams import PodStreams
-from agent.kubelet.termination import Termination
+from agent.kubelet.stats.summary import StatsSummary
+from agent.kubelet.stats.targets import StatsTargets
+from agent.kubelet.streams.pod_streams import PodStreams
 from agent.probes.manager import ProbeManager
 from agent.reporter import NodeReporter
 from agent.runtime.errors import RuntimeFailure

@@ -18,7 +18,7 @@ POD_GRACE = "io.wherry.pod.termination-grace-period"
 CONTAINER_NAME = "io.wherry.container.name"
 RESTART_COUNT = "io.wherry.container.restart-count"
 SPEC_HASH = "io.wherry.container.hash"
-#: Seconds that must pass after this instance's end before the next one: see agent.kubelet.backoff.
+#: Seconds that must pass after this instance's end before the next one: see agent.kubelet.pod.backoff.
 BACK_OFF = "io.wherry.container.back-off"
 SANDBOX_ID = "io.wherry.sandbox.id"
 SANDBOX_ATTEMPT = "io.wherry.sandbox.attempt"

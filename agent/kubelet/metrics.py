@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from agent.kubelet.labels import CONTAINER_NAME, identity_of
-from agent.kubelet.observation import PodObservation
+from agent.kubelet.pod.observation import PodObservation
 from agent.runtime.spec import ContainerState
 
 Json = dict[str, Any]

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from pathlib import Path
 
-from agent.kubelet.grace import Grace, race, single_failure
 from agent.kubelet.labels import grace_of, identity_of
 from agent.kubelet.pleg import Pleg
-from agent.kubelet.pod_directory import PodDirectory
+from agent.kubelet.pod.directory import PodDirectory
+from agent.kubelet.pod.grace import Grace, race, single_failure
 from agent.runtime.protocol import Lifecycle
 from agent.runtime.spec import ContainerState
 from agent.volumes.tear_down import tear_down

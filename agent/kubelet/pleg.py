@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agent.kubelet.labels import POD_UID
-from agent.kubelet.observation import PodObservation
+from agent.kubelet.pod.observation import PodObservation
 from agent.runtime.errors import RuntimeFailure, RuntimeUnavailable
 from agent.runtime.protocol import Inspection
 from agent.runtime.spec import ContainerState

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.desired import DesiredState
-from agent.kubelet.admission import Admission
-from agent.kubelet.allocation import Allocations
-from agent.kubelet.environment import NodeFacts
-from agent.kubelet.images import ImageManager
+from agent.kubelet.admission.chain import Admission
+from agent.kubelet.admission.node import NodeAdmission
+from agent.kubelet.images.manager import ImageManager
+from agent.kubelet.images.pause_image import PauseImage
 from agent.kubelet.metrics import KubeletMetrics
 from agent.kubelet.network import PodNetwork
-from agent.kubelet.node_admission import NodeAdmission
-from agent.kubelet.pause_image import PauseImage
 from agent.kubelet.pleg import Pleg
+from agent.kubelet.pod.environment import NodeFacts
 from agent.kubelet.recorder import Recorder
+from agent.kubelet.resize.allocation import Allocations
 from agent.probes.manager import ProbeManager
 from agent.reporter import Reporter
 from agent.runtime.protocol import ContainerRuntime

@@ -13,7 +13,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from agent.kubelet.app_armor import app_armor_enabled
+from agent.kubelet.admission.app_armor import app_armor_enabled
 from tests.cluster import Cluster, Kubectl, eventually
 from tests.cluster.manifests import manifest
 from tests.e2e.pods import FOREVER, log_of, pod, run_in, sh, status, until_phase, until_ready, until_reason

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent.kubelet.pulled_images import PulledImages
+from agent.kubelet.images.pulled import PulledImages
 from proto import sealing
 from tests.hosts import BUSYBOX_IMAGE, Switch
 

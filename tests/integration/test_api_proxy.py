@@ -17,7 +17,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
 from yarl import URL
 
-from agent.kubelet.tcp_stream import carry
+from agent.kubelet.streams.tcp import carry
 from master.pki.authority import generate_key, key_to_pem
 from proto.messages import Message, StreamOpen
 from proto.stream import Stream

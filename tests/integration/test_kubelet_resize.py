@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.kubelet.memory_usage import memory_usage
+from agent.kubelet.resize.memory_usage import memory_usage
 from tests.integration.kubelet_node import Node, condition, kubelet_node
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.timeout(60)]

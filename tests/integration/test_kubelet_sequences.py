@@ -18,7 +18,7 @@ from lightkube.resources.core_v1 import Pod
 from agent.desired import Change, DesiredState
 from agent.kubelet.kubelet import Kubelet
 from agent.kubelet.labels import CONTAINER_NAME, POD_UID, RESTART_COUNT, SPEC_HASH, sandbox_attempt, spec_hash
-from agent.kubelet.observation import in_sandbox
+from agent.kubelet.pod.observation import in_sandbox
 from agent.kubelet.pods import all_containers
 from agent.runtime.errors import RuntimeFailure, RuntimeUnavailable
 from agent.runtime.fake import FakeRuntime

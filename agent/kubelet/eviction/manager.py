@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lightkube.models.core_v1 import Pod
 
-from agent.kubelet.admission import Refusal
+from agent.kubelet.admission.chain import Refusal
 from agent.kubelet.critical import is_critical
 from agent.kubelet.eviction import messages
 from agent.kubelet.eviction.pressure import MEMORY, RESOURCES, Observations, Pressure
 from agent.kubelet.eviction.ranking import ranked
 from agent.kubelet.eviction.usage import NodeSignals, PodUse, PodUses
 from agent.kubelet.labels import identity
+from agent.kubelet.pod.termination import Termination
 from agent.kubelet.pods import qos_class, spec_of
 from agent.kubelet.recorder import Recorder
-from agent.kubelet.termination import Termination
 from agent.reporter import Reporter
 from agent.settings.eviction import Threshold
 from agent.settings.kubelet import KubeletSettings

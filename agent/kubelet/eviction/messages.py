@@ -7,7 +7,7 @@ from lightkube.models.core_v1 import Container, Pod
 
 from agent.kubelet.eviction.pressure import RESOURCES, Observations
 from agent.kubelet.eviction.usage import ContainerUse, PodUse
-from agent.kubelet.pod_resources import amount, pod_limit
+from agent.kubelet.pod.limits import amount, pod_limit
 from agent.kubelet.pods import all_containers, spec_of
 from agent.settings.eviction import Threshold
 from proto.k8s.quantity import binary_text, decimal_text, units

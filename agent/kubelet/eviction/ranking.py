@@ -13,7 +13,7 @@ from agent.kubelet.critical import priority
 from agent.kubelet.eviction.pressure import RESOURCES
 from agent.kubelet.eviction.usage import PodUse
 from agent.kubelet.labels import identity
-from agent.kubelet.pod_resources import pod_request
+from agent.kubelet.pod.limits import pod_request
 
 
 def ranked(pods: Sequence[Pod], uses: Mapping[str, PodUse], signal: str, *, dedicated_image_fs: bool) -> list[Pod]:

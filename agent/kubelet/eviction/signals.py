@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.kubelet.eviction.pressure import Observation, Observations
-from agent.kubelet.machine import disk
+from agent.kubelet.node.machine import disk
 from agent.stats.cgroup import Cgroups
 from agent.stats.host import Host
 

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from lightkube.models.core_v1 import Pod
 
-from agent.kubelet.admission import Refusal
+from agent.kubelet.admission.chain import Refusal
 from agent.kubelet.labels import identity
+from agent.kubelet.pod.termination import Termination
 from agent.kubelet.shutdown.plan import Group, Period, grace, groups
-from agent.kubelet.termination import Termination
 from agent.reporter import Reporter
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """Which dead containers go, and which never do."""
 
-from agent.kubelet.actions import compute_pod_actions
 from agent.kubelet.container_gc import DEFAULT, DeadContainers
-from agent.kubelet.observation import PodObservation
+from agent.kubelet.pod.actions import compute_pod_actions
+from agent.kubelet.pod.observation import PodObservation
 from agent.runtime.spec import ContainerState
 from tests.unit.agent.kubelet.pod_world import NOW, instance, pod, sandbox
 

@@ -2,7 +2,7 @@
 
 from lightkube.models.core_v1 import Pod
 
-from agent.kubelet.admission import Refusal
+from agent.kubelet.admission.chain import Refusal
 from agent.kubelet.devices import Assignment, DeviceManager
 from agent.runtime.spec import DeviceRequest
 from agent.settings.devices import ExtendedResourceSettings

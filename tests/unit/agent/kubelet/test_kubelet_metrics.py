@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from agent.kubelet.metered_runtime import metered
 from agent.kubelet.metrics import KubeletMetrics
-from agent.kubelet.observation import PodObservation
+from agent.kubelet.pod.observation import PodObservation
 from agent.runtime.errors import ImageNotFound
 from agent.runtime.fake import FakeRuntime
 from agent.runtime.spec import SandboxSpec

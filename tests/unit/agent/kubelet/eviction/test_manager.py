@@ -11,7 +11,7 @@ from agent.kubelet.eviction.manager import EvictionManager
 from agent.kubelet.eviction.pressure import Observation
 from agent.kubelet.eviction.usage import ContainerUse, DiskUse, PodUse
 from agent.kubelet.labels import identity
-from agent.kubelet.termination import Termination
+from agent.kubelet.pod.termination import Termination
 from agent.settings.kubelet import KubeletSettings
 
 MI = 1024 * 1024

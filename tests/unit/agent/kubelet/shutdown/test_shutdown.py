@@ -10,9 +10,9 @@ from lightkube.models.core_v1 import Pod
 from lightkube.resources.core_v1 import Pod as PodResource
 
 from agent.kubelet.labels import identity
+from agent.kubelet.pod.termination import Termination
 from agent.kubelet.shutdown.manager import InhibitorFailed, ShutdownManager
 from agent.kubelet.shutdown.plan import Period, grace, groups, periods
-from agent.kubelet.termination import Termination
 from agent.settings.kubelet import KubeletSettings
 
 CRITICAL = 2_000_000_000

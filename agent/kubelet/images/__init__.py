@@ -1,0 +1,1 @@
+"""Images on this host: pulling, credentials, garbage collection. `manager` is what containers ask."""

@@ -1,0 +1,1 @@
+"""What agent.stats is asked about: this node's pods and containers."""

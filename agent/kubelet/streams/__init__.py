@@ -1,0 +1,1 @@
+"""Streams into pods: logs, exec, attach, port-forward, proxies. `pod_streams` serves each to its end."""
