@@ -1,15 +1,18 @@
-"""Ends what carries the house's mark but belongs to no desired pod. Used by the kubelet, and only when the master has said,
-in a signed index, which pods there are: absence alone never means delete.
+"""Ends what carries the house's mark but belongs to no desired pod. Run by the kubelet; acts only when the master has said, in
+a signed index, which pods there are (of static pods: when their whole folder could be read): absence alone never means delete.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable, Set
 from pathlib import Path
 
+from agent.kubelet.critical import is_static_uid
 from agent.kubelet.labels import grace_of, identity_of
 from agent.kubelet.pleg import Pleg
 from agent.kubelet.pod.directory import PodDirectory
 from agent.kubelet.pod.grace import Grace, race, single_failure
+from agent.runtime.errors import RuntimeFailure
 from agent.runtime.protocol import Lifecycle
 from agent.runtime.spec import ContainerState
 from agent.volumes.tear_down import tear_down
@@ -17,6 +20,7 @@ from agent.volumes.tear_down import tear_down
 log = logging.getLogger(__name__)
 
 _KILL_WAIT = 10.0
+_PERIOD = 5.0
 
 
 class Orphans:
@@ -24,6 +28,27 @@ class Orphans:
         self._runtime = runtime
         self._pleg = pleg
         self._root = root
+
+    async def run(
+        self, *, known: Callable[[], Set[str]], by_master: Callable[[], bool], by_folder: Callable[[], bool]
+    ) -> None:
+        """known: the uids that are desired or still being ended. Whether the word of master and folder is complete."""
+        await self._pleg.synced.wait()
+        while True:
+            await self._end_all(known, by_master=by_master(), by_folder=by_folder())
+            await asyncio.sleep(_PERIOD)
+
+    async def _end_all(self, known: Callable[[], Set[str]], *, by_master: bool, by_folder: bool) -> None:
+        if not by_master and not by_folder:
+            return
+        here = self._pleg.pods() | await self.directories()
+        for uid in here - known() - {""}:
+            if not (by_folder if is_static_uid(uid) else by_master):
+                continue
+            try:
+                await self.end(uid)
+            except (RuntimeFailure, OSError) as error:
+                log.warning("an orphaned pod could not be ended yet", extra={"uid": uid, "error": error})
 
     async def directories(self) -> frozenset[str]:
         """Uids of pods that have a directory on this host."""

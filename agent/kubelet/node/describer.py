@@ -44,7 +44,7 @@ class NodeDescriber:
     def __init__(
         self, *, name: str, addresses: Sequence[str], labels: Mapping[str, str], root: Path, settings: KubeletSettings
     ) -> None:
-        self._name = name
+        self.name = name
         self._addresses = tuple(addresses)
         self._labels = dict(labels)
         self._root = root
@@ -67,7 +67,7 @@ class NodeDescriber:
 
     def facts(self) -> NodeFacts:
         runtimes = self.engine.runtimes if self.engine is not None else ()
-        return NodeFacts(self._name, self._addresses, self._resources().allocatable(self._settings), runtimes)
+        return NodeFacts(self.name, self._addresses, self._resources().allocatable(self._settings), runtimes)
 
     def object(self, conditions: Sequence[Condition]) -> Json:
         host = self._machine
@@ -75,13 +75,13 @@ class NodeDescriber:
             "beta.kubernetes.io/arch": host.architecture,
             "beta.kubernetes.io/os": "linux",
             "kubernetes.io/arch": host.architecture,
-            "kubernetes.io/hostname": self._name,
+            "kubernetes.io/hostname": self.name,
             "kubernetes.io/os": "linux",
         }
         return {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": self._name, "labels": labels | self._labels},
+            "metadata": {"name": self.name, "labels": labels | self._labels},
             "status": self.status(conditions),
         }
 
@@ -89,7 +89,7 @@ class NodeDescriber:
         host, engine, resources = self._machine, self.engine, self._resources()
         addresses = [{"type": "InternalIP", "address": address} for address in self._addresses]
         return {
-            "addresses": [*addresses, {"type": "Hostname", "address": self._name}],
+            "addresses": [*addresses, {"type": "Hostname", "address": self.name}],
             "capacity": resources.capacity(),
             "allocatable": resources.allocatable(self._settings),
             # Docker always adds the groups that the image gives the user.
