@@ -1,10 +1,11 @@
 """Streams into pods over MQTT: implements `master.client.streams.NodeStreams`.
 
-Opened by the API for logs, exec, attach and port-forward. A stream lives as long as the session with the broker, and as the
-node is in reach; when either ends, both sides are told at once instead of waiting for ever.
+Opened by the API for logs, exec, attach and port-forward. A stream lives as long as the session with the broker, as the node
+is in reach and as the run of its agent goes on; when one of them ends, the client is told at once instead of waiting for ever.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -42,6 +43,9 @@ class FleetStreams:
         self._liveness = liveness
         self._send = send
         self._open: dict[tuple[str, str], Stream] = {}
+        #: The run of the agent that each open stream is with.
+        self._with: dict[tuple[str, str], str] = {}
+        self._agent_restarted = asyncio.Event()
         #: What each node called its run last. Forgotten with the master: nodes say it with each heartbeat.
         self._runs: dict[str, str] = {}
         self._number = 0
@@ -51,6 +55,8 @@ class FleetStreams:
     def greeted(self, node: str, run: str) -> None:
         """A node said which run of its agent speaks."""
         if len(run) <= _MAX_RUN:
+            if self._runs.get(node, run) != run:
+                self._agent_restarted.set()
             self._runs[node] = run
 
     async def open(self, node: str, request: StreamOpen) -> Stream:
@@ -68,14 +74,14 @@ class FleetStreams:
         topic = self._topics.stream_down(node, request.id)
         key = (node, request.id)
         stream = Stream(self._sender(topic, key))
-        self._open[key] = stream
+        self._open[key], self._with[key] = stream, run
         try:
             await self._send(topic, request, True)
         except SessionLost as error:
-            self._open.pop(key, None)
+            self._close(key)
             raise _unreachable(node) from error
         except BaseException:
-            self._open.pop(key, None)
+            self._close(key)
             raise
         return stream
 
@@ -86,30 +92,40 @@ class FleetStreams:
             try:
                 await stream.deliver(message)
             except StreamBroken:
-                self._open.pop((node, stream_id), None)
+                self._close((node, stream_id))
             if isinstance(message, StreamClose):
-                self._open.pop((node, stream_id), None)
+                self._close((node, stream_id))
         elif isinstance(message, StreamFrame):
             await self._refuse(node, stream_id)
 
     async def run(self) -> None:
-        """Abort streams to nodes that went out of reach, until cancelled; then all."""
+        """Abort streams to nodes that went out of reach or whose agent started anew, until cancelled; then all."""
         try:
             while True:
-                await asyncio.sleep(_WATCH_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_WATCH_SECONDS):
+                        await self._agent_restarted.wait()
+                self._agent_restarted.clear()
                 self._forget_closed()
                 for key, stream in list(self._open.items()):
                     if not self._liveness.reachable(key[0]):
-                        self._open.pop(key, None)
+                        self._close(key)
                         await stream.abort(f"node {key[0]} is out of reach")
+                    elif self._with[key] != self._runs.get(key[0]):
+                        self._close(key)
+                        await stream.abort(f"the agent of node {key[0]} was started anew")
         finally:
-            streams, self._open = self._open, {}
+            streams, self._open, self._with = self._open, {}, {}
             for stream in streams.values():
                 await stream.abort("the master lost its session with the broker")
 
     def _forget_closed(self) -> None:
         for key in [key for key, stream in self._open.items() if stream.closed]:
-            del self._open[key]
+            self._close(key)
+
+    def _close(self, key: tuple[str, str]) -> None:
+        self._open.pop(key, None)
+        self._with.pop(key, None)
 
     async def _refuse(self, node: str, stream_id: str) -> None:
         """A node sends on a stream that an earlier run of the master had opened: it should stop.
@@ -135,7 +151,7 @@ class FleetStreams:
                 # Frames are counted, so the cheap way is enough; a close must arrive.
                 await self._send(topic, message, isinstance(message, StreamClose))
             except SessionLost as error:
-                self._open.pop(key, None)
+                self._close(key)
                 raise StreamBroken("the master lost its session with the broker", 503) from error
 
         return send

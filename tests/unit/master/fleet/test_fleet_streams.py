@@ -73,6 +73,22 @@ async def test_a_node_out_of_reach_is_503(streams: FleetStreams, liveness: Liven
     assert caught.value.code == 503
 
 
+async def test_streams_end_when_their_agent_is_started_anew(streams: FleetStreams, liveness: Liveness, wire: _Wire) -> None:
+    liveness.heard("n2")
+    streams.greeted("n2", "other")
+    lost, kept = [await streams.open(node, StreamOpen(id="", kind="exec")) for node in ("n1", "n2")]
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(streams.run())
+        await asyncio.sleep(0)
+        streams.greeted("n1", "run-1")
+        streams.greeted("n1", "run-2")
+        async with asyncio.timeout(1):
+            with pytest.raises(StreamBroken, match="started anew"):
+                await anext(lost.frames())
+        assert not kept.closed
+        running.cancel()
+
+
 async def test_a_lost_session_is_503_and_breaks_open_streams(streams: FleetStreams, wire: _Wire) -> None:
     stream = await streams.open("n1", StreamOpen(id="", kind="exec"))
     wire.broken = True
