@@ -4,7 +4,7 @@ A node owns its conditions and no others; transition times hold as long as a con
 the agent, which has forgotten them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -62,11 +62,12 @@ def node_status(reported: Json, present: NodeStatus | None, now: datetime) -> No
         for one in status.conditions or ()
     ]
     theirs = [one for one in present.conditions or () if one.type not in own]
+    others = _resources_of_others(status.capacity or {}, present.capacity or {})
     merged = msgspec.structs.replace(
         status,
         conditions=_merge(stamped, present.conditions or (), keep=theirs) or None,
-        capacity=status.capacity or present.capacity,
-        allocatable=status.allocatable or present.allocatable,
+        capacity={**status.capacity, **others} if status.capacity else present.capacity,
+        allocatable={**status.allocatable, **others} if status.allocatable else present.allocatable,
         addresses=status.addresses or present.addresses,
         nodeInfo=status.nodeInfo or present.nodeInfo,
         daemonEndpoints=status.daemonEndpoints or present.daemonEndpoints,
@@ -77,6 +78,18 @@ def node_status(reported: Json, present: NodeStatus | None, now: datetime) -> No
     if _without_heartbeats(merged) == _without_heartbeats(present) and not _stale(present, own, now):
         return None
     return merged
+
+
+def _resources_of_others(reported: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
+    """Extended resources that somebody else wrote into the node's capacity: they stay, and all of them may be used.
+
+    https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/
+    """
+    return {
+        name: amount
+        for name, amount in present.items()
+        if name not in reported and "/" in name and not name.partition("/")[0].endswith("kubernetes.io")
+    }
 
 
 def _converted(reported: Json, kind: type[S]) -> S:

@@ -69,6 +69,18 @@ def test_a_nodes_conditions_are_merged_by_type() -> None:
     assert network.type == "NetworkUnavailable"
 
 
+def test_extended_resources_that_others_wrote_stay_and_may_be_used() -> None:
+    said = {"capacity": {"cpu": "4", "example.com/own": "1"}, "allocatable": {"cpu": "3", "example.com/own": "1"}}
+    present = _node(
+        capacity={"cpu": "2", "example.com/dongle": "4", "example.com/own": "2", "hugepages-2Mi": "0"},
+        allocatable={"cpu": "1"},
+    )
+    status = node_status(said, present, _NOW)
+    assert status is not None
+    assert status.capacity == {"cpu": "4", "example.com/own": "1", "example.com/dongle": "4"}
+    assert status.allocatable == {"cpu": "3", "example.com/own": "1", "example.com/dongle": "4"}
+
+
 def test_a_node_that_repeats_itself_is_written_every_few_minutes() -> None:
     said = {"capacity": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]}
     first = node_status(said, None, _NOW)
