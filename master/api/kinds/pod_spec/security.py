@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required
+from master.api.kinds.rules.field_errors import duplicate, forbidden, invalid, not_supported, required, too_long
 from master.client.errors import Cause
 
 Json = dict[str, Any]
@@ -12,7 +12,9 @@ _MAX_ID = 2**31 - 1
 _ID_MESSAGE = f"must be between 0 and {_MAX_ID}, inclusive"
 _SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*\Z")
 _SYSCTL_LIMIT = 253
-_SECCOMP = ("Localhost", "RuntimeDefault", "Unconfined")
+#: Types of seccomp and of AppArmor profiles.
+_PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
+_APP_ARMOR_LIMIT = 4095
 _FS_GROUP_POLICIES = ("Always", "OnRootMismatch")
 
 
@@ -39,6 +41,7 @@ def validate_pod_security(spec: Json, path: str) -> list[Cause]:
     if policy is not None and policy not in _FS_GROUP_POLICIES:
         causes.append(not_supported(f"{where}.fsGroupChangePolicy", policy, _FS_GROUP_POLICIES))
     causes.extend(_validate_seccomp(context.get("seccompProfile"), f"{where}.seccompProfile"))
+    causes.extend(_validate_app_armor(context.get("appArmorProfile"), f"{where}.appArmorProfile"))
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         causes.append(
             invalid(f"{where}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
@@ -51,6 +54,7 @@ def validate_container_security(context: Json | None, path: str) -> list[Cause]:
         return []
     causes = _validate_ids(context, path, ("runAsUser", "runAsGroup"))
     causes.extend(_validate_seccomp(context.get("seccompProfile"), f"{path}.seccompProfile"))
+    causes.extend(_validate_app_armor(context.get("appArmorProfile"), f"{path}.appArmorProfile"))
     proc_mount = context.get("procMount")
     if proc_mount is not None and proc_mount not in ("Default", "Unmasked"):
         causes.append(not_supported(f"{path}.procMount", proc_mount, ("Default", "Unmasked")))
@@ -78,10 +82,29 @@ def _validate_seccomp(profile: Json | None, path: str) -> list[Cause]:
     kind, local = profile.get("type") or "", profile.get("localhostProfile")
     if not kind:
         return [required(f"{path}.type", "type is required when seccompProfile is set")]
-    if kind not in _SECCOMP:
-        return [not_supported(f"{path}.type", kind, _SECCOMP)]
+    if kind not in _PROFILES:
+        return [not_supported(f"{path}.type", kind, _PROFILES)]
     if kind == "Localhost" and not local:
         return [required(f"{path}.localhostProfile", "must be set when seccomp type is Localhost")]
     if kind != "Localhost" and local is not None:
         return [forbidden(f"{path}.localhostProfile", "can only be set when seccomp type is Localhost")]
     return []
+
+
+def _validate_app_armor(profile: Json | None, path: str) -> list[Cause]:
+    """ValidateAppArmorProfileField."""
+    if profile is None:
+        return []
+    kind, local = profile.get("type") or "", profile.get("localhostProfile")
+    if not kind:
+        return [required(f"{path}.type", "type is required when appArmorProfile is set")]
+    if kind not in _PROFILES:
+        return [not_supported(f"{path}.type", kind, _PROFILES)]
+    where = f"{path}.localhostProfile"
+    if kind != "Localhost":
+        return [] if local is None else [invalid(where, local, "can only be set when AppArmor type is Localhost")]
+    if not local:
+        return [required(where, "must be set when AppArmor type is Localhost")]
+    if local != local.strip():
+        return [invalid(where, local, "must not be padded with whitespace")]
+    return [too_long(where, _APP_ARMOR_LIMIT)] if len(local) > _APP_ARMOR_LIMIT else []
