@@ -107,9 +107,9 @@ _REAL = [pytest.mark.docker, pytest.mark.root]
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def podman() -> Iterator[str]:
     """Podman's service; its URL."""
-    with podman_service(tmp_path_factory.mktemp("podman") / "p") as url:
+    with podman_service() as url:
         yield url
 
 

@@ -7,6 +7,7 @@ asks for a million, which an engine without CAP_SYS_RESOURCE may not set.
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +26,11 @@ network_config_dir = "{folder}/networks"
 
 
 @contextmanager
-def podman_service(folder: Path, *, insecure_registries: Sequence[str] = ()) -> Iterator[str]:
+def podman_service(*, insecure_registries: Sequence[str] = ()) -> Iterator[str]:
     """The URL of its socket. insecure_registries: those that may be asked without TLS. Blocking."""
-    (folder / "networks").mkdir(parents=True)
+    # Podman takes no more than 50 characters for its run root: pytest's folders may be longer.
+    folder = Path(tempfile.mkdtemp(prefix="whpodman"))
+    (folder / "networks").mkdir()
     (folder / "containers.conf").write_text(_SETTINGS.format(folder=folder))
     registries = (f'[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in insecure_registries)
     (folder / "registries.conf").write_text("".join(registries))

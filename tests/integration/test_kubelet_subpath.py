@@ -82,6 +82,7 @@ async def test_files_expressions_and_read_only_parts(node: Node) -> None:
         {"name": "data", "mountPath": "/all"},
     ]
     script = (
+        "exec 2>&1; "
         "cat /etc/one; echo; touch /logs/made; ls /logs-read /all/parts; touch /logs-read/x; touch /etc/one; touch /config/x; "
         "exec sleep 3600"
     )
