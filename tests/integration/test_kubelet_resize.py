@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.kubelet.resize.memory_usage import memory_usage
+from agent.stats.cgroup import Cgroups
 from tests.integration.kubelet_node import Node, condition, kubelet_node
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.timeout(60)]
@@ -42,8 +42,10 @@ async def test_memory_below_its_use_is_refused_and_the_container_runs_on(node: N
     manifest = with_memory(node.pod("full", {"command": ["sh", "-c", fill]}), "128Mi")
     node.order(manifest)
     await node.until_ready("full")
-    (pid,) = (one["State"]["Pid"] for one in node.engine() if one["Config"]["Labels"]["io.wherry.kind"] == "container")
-    await node.until(lambda: (memory_usage(pid) or 0) > 40_000_000)
+    (made,) = (one for one in node.engine() if one["Config"]["Labels"]["io.wherry.kind"] == "container")
+    group = Cgroups().of_container(made["State"]["Pid"], made["Id"])
+    assert group is not None
+    await node.until(lambda: (memory := group.read().memory) is not None and memory.usage > 40_000_000)
     before = limits(node)["c0"]
     node.order(with_memory(manifest, "16Mi"))
 

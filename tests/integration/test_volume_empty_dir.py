@@ -83,7 +83,9 @@ def test_media_that_cannot_be_had_are_refused(folder: Path, medium: str, request
 
 
 def test_huge_pages_are_mounted_with_the_size_that_the_pod_requests(folder: Path) -> None:
-    if "hugetlbfs" not in Path("/proc/filesystems").read_text():
-        pytest.skip("this kernel has no huge pages")
-    path = set_up(folder, {"medium": "HugePages"}, pod({"resources": {"requests": {"hugepages-2Mi": "2Mi"}}}))
-    assert os.statvfs(path).f_bsize == 2 << 20
+    requesting = pod({"resources": {"requests": {"hugepages-2Mi": "2Mi"}}})
+    if "hugetlbfs" in Path("/proc/filesystems").read_text():
+        assert os.statvfs(set_up(folder, {"medium": "HugePages"}, requesting)).f_bsize == 2 << 20
+    else:
+        with pytest.raises(MountFailed):
+            set_up(folder, {"medium": "HugePages"}, requesting)

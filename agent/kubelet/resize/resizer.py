@@ -18,10 +18,11 @@ from agent.kubelet.pod.observation import PodObservation
 from agent.kubelet.pod.record import Amounts
 from agent.kubelet.pod.view import PodView
 from agent.kubelet.resize.allocation import Refusal, pod_requests
-from agent.kubelet.resize.memory_usage import memory_usage
 from agent.kubelet.resize.plan import NOTHING, Step, amounts, resizable, shown, steps, with_amounts
 from agent.kubelet.services import PodServices
 from agent.runtime.errors import RuntimeFailure, RuntimeUnavailable
+from agent.runtime.spec import ContainerState
+from agent.stats.cgroup import Cgroups
 from proto.k8s.quantity import units
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class Resizer:
 
     async def _change(self, pod: Pod, step: Step) -> None:
         if step.shrinks_memory and step.state.limits.memory:
-            used = await asyncio.to_thread(memory_usage, step.state.pid)
+            used = await asyncio.to_thread(_memory_in_use, step.state)
             if used is not None and used >= step.limits.memory:
                 name = identity(pod).name
                 raise RuntimeFailure(f"aborting attempt to set pod memory limit less than current memory usage for pod {name}")
@@ -189,3 +190,10 @@ def _described(pod: Pod, *, error: str = "") -> str:
     if error:
         described["error"] = error
     return msgspec.json.encode(described).decode()
+
+
+def _memory_in_use(state: ContainerState) -> int | None:
+    """Bytes; None when it cannot be told. Blocking, but only small reads."""
+    group = Cgroups().of_container(state.pid, state.id)
+    memory = group.read().memory if group is not None else None
+    return memory.usage if memory is not None else None
